@@ -1,0 +1,73 @@
+//! The shipped implementation: `crossbeam-epoch` with a collector of our own.
+
+use crossbeam_epoch::{Collector, LocalHandle};
+
+use super::slots::ThreadSlot;
+
+#[cfg(not(crossbeam_loom))]
+mod statics {
+    use super::*;
+    use std::sync::LazyLock;
+
+    pub(super) static COLLECTOR: LazyLock<Collector> = LazyLock::new(Collector::new);
+}
+
+#[cfg(crossbeam_loom)]
+mod statics {
+    use super::*;
+
+    loom::lazy_static! {
+        pub(super) static ref COLLECTOR: Collector = Collector::new();
+    }
+}
+
+use statics::COLLECTOR;
+
+/// What each thread keeps: its place in the collector and its place among the threads.
+struct Local {
+    handle: LocalHandle,
+    slot: ThreadSlot,
+}
+
+crate::sync::thread_local! {
+    static LOCAL: Local = Local { handle: COLLECTOR.register(), slot: ThreadSlot::claim() };
+}
+
+/// A pinned thread. While it lives, nothing that could be reached when it was made is dropped.
+pub(crate) struct Guard {
+    inner: crossbeam_epoch::Guard,
+}
+
+/// Pins the calling thread. Nested pins are cheap and only the outermost may run other threads'
+/// deferred drops; so nobody may pin for the first time while holding a stripe lock.
+#[inline]
+pub(crate) fn pin() -> Guard {
+    let inner = LOCAL
+        .try_with(|local| local.handle.pin())
+        // The thread is ending and its handle is gone already: a handle for this one pin.
+        .unwrap_or_else(|_| COLLECTOR.register().pin());
+    Guard { inner }
+}
+
+/// The calling thread's number: small, and its own for as long as it lives. `None` while the thread ends.
+#[inline]
+pub(crate) fn thread_slot() -> Option<usize> {
+    LOCAL.try_with(|local| local.slot.index()).ok()
+}
+
+impl Guard {
+    /// Runs `drop` once no thread that is pinned now is pinned any more, on whatever thread.
+    pub(crate) fn defer(&self, drop: impl FnOnce() + Send + 'static) {
+        self.inner.defer(drop);
+    }
+
+    /// Lets go of everything reached so far and pins again at once.
+    pub(crate) fn refresh(&mut self) {
+        self.inner.repin();
+    }
+
+    /// Hands this thread's deferred work to the collector and lets it run what is due.
+    pub(crate) fn flush(&self) {
+        self.inner.flush();
+    }
+}

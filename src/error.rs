@@ -1,0 +1,294 @@
+//! Why an operation was refused. Errors that took a value give it back.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::Cas;
+
+/// A write was refused; the entry is as it was, and what was to be written comes back.
+///
+/// `T` is what the operation had taken: the key and the value for operations that take both, the
+/// value for those that borrow the key, `()` where nothing was given.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Refusal};
+///
+/// let cache = Cache::new();
+/// cache.insert("k", String::from("old"))?;
+/// let refused = cache.add("k", String::from("new")).unwrap_err();
+/// assert!(matches!(refused.refusal(), Refusal::Exists { .. }));
+/// assert_eq!(refused.into_rejected(), ("k", String::from("new")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct WriteError<T = ()> {
+    refusal: Refusal,
+    rejected: T,
+}
+
+impl<T> WriteError<T> {
+    pub(crate) fn new(refusal: Refusal, rejected: T) -> Self {
+        Self { refusal, rejected }
+    }
+
+    /// Why the write was refused.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
+    /// What was to be written.
+    #[must_use]
+    pub fn rejected(&self) -> &T {
+        &self.rejected
+    }
+
+    /// Gives back what was to be written.
+    #[must_use]
+    pub fn into_rejected(self) -> T {
+        self.rejected
+    }
+}
+
+impl<T> fmt::Debug for WriteError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteError").field("refusal", &self.refusal).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for WriteError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.refusal.fmt(f)
+    }
+}
+
+impl<T> Error for WriteError<T> {}
+
+/// Why a write was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The operation needs an entry and there is none: it was removed, has expired, or never was.
+    Absent,
+    /// The operation needs the key to be absent and there is an entry.
+    Exists {
+        /// The stamp of that entry; `None` while it is locked.
+        current: Option<Cas>,
+    },
+    /// The entry carries another stamp than the one given.
+    Changed {
+        /// The stamp it carries.
+        current: Cas,
+    },
+    /// The key is locked, and the stamp given, if any, is not the lock's token.
+    Locked {
+        /// How long until the lock opens by itself.
+        remaining: Duration,
+    },
+    /// The call came from inside a closure or a comparison that runs under a stripe lock.
+    Reentrant,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no such entry"),
+            Self::Exists { .. } => f.write_str("the entry exists"),
+            Self::Changed { .. } => f.write_str("the entry has changed"),
+            Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
+            Self::Reentrant => f.write_str(REENTRANT),
+        }
+    }
+}
+
+const REENTRANT: &str = "called from inside an operation that holds a stripe lock";
+
+/// Why a key could not be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockError {
+    /// There is no entry to lock.
+    Absent,
+    /// Somebody holds the lock; the waiting forms say this when their time is up.
+    Locked {
+        /// How long until the lock opens by itself.
+        remaining: Duration,
+    },
+    /// The lock time asked for is longer than the cache allows.
+    TooLong {
+        /// The longest lock time of this cache.
+        max: Duration,
+    },
+    /// The call came from inside a closure or a comparison that runs under a stripe lock.
+    Reentrant,
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no such entry"),
+            Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
+            Self::TooLong { max } => write!(f, "the lock time is over the maximum of {max:?}"),
+            Self::Reentrant => f.write_str(REENTRANT),
+        }
+    }
+}
+
+impl Error for LockError {}
+
+/// Why a lock could not be released or renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnlockError {
+    /// There is no entry.
+    Absent,
+    /// The entry is not locked: the lock was released, has lapsed, or was never taken.
+    NotLocked,
+    /// The entry is locked with another token.
+    WrongToken {
+        /// How long until that lock opens by itself.
+        remaining: Duration,
+    },
+    /// The lock time asked for is longer than the cache allows.
+    TooLong {
+        /// The longest lock time of this cache.
+        max: Duration,
+    },
+    /// The call came from inside a closure or a comparison that runs under a stripe lock.
+    Reentrant,
+}
+
+impl fmt::Display for UnlockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no such entry"),
+            Self::NotLocked => f.write_str("the key is not locked"),
+            Self::WrongToken { remaining } => {
+                write!(f, "the key is locked with another token for {remaining:?}")
+            }
+            Self::TooLong { max } => write!(f, "the lock time is over the maximum of {max:?}"),
+            Self::Reentrant => f.write_str(REENTRANT),
+        }
+    }
+}
+
+impl Error for UnlockError {}
+
+/// Why a counter did not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CounterError {
+    /// There is no such counter and no initial value was given.
+    Absent,
+    /// The key is locked.
+    Locked {
+        /// How long until the lock opens by itself.
+        remaining: Duration,
+    },
+    /// A checked step would leave the range of the type.
+    OutOfRange,
+    /// The call came from inside a closure or a comparison that runs under a stripe lock.
+    Reentrant,
+}
+
+impl fmt::Display for CounterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no such counter"),
+            Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
+            Self::OutOfRange => f.write_str("the counter would leave the range of its type"),
+            Self::Reentrant => f.write_str(REENTRANT),
+        }
+    }
+}
+
+impl Error for CounterError {}
+
+/// A retry helper gave up; the key comes back.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Retry, RetryError, Update};
+///
+/// let cache = Cache::new();
+/// cache.insert("k", 1)?;
+/// let held = cache.get_and_lock("k")?;
+/// let error = cache.fetch_update("k", Retry::attempts(1), |_| Update::Put(2)).unwrap_err();
+/// assert_eq!(error.into_key(), "k");
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RetryError<K> {
+    attempts: u32,
+    last: Refusal,
+    key: K,
+}
+
+impl<K> RetryError<K> {
+    pub(crate) fn new(attempts: u32, last: Refusal, key: K) -> Self {
+        Self { attempts, last, key }
+    }
+
+    /// How many attempts were made.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Why the last attempt was refused.
+    #[must_use]
+    pub fn last(&self) -> Refusal {
+        self.last
+    }
+
+    /// Gives the key back.
+    #[must_use]
+    pub fn into_key(self) -> K {
+        self.key
+    }
+}
+
+impl<K> fmt::Debug for RetryError<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryError")
+            .field("attempts", &self.attempts)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K> fmt::Display for RetryError<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gave up after {} attempts: {}", self.attempts, self.last)
+    }
+}
+
+impl<K> Error for RetryError<K> {}
+
+/// Why a cache could not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The stripe count is zero or over 65 536.
+    Stripes(usize),
+    /// A lock time is zero, or the default lock time is over the maximum.
+    LockTime,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stripes(count) => write!(f, "{count} stripes; 1 to 65536 are possible"),
+            Self::LockTime => {
+                f.write_str("lock times must be over zero, and the default at most the maximum")
+            }
+        }
+    }
+}
+
+impl Error for BuildError {}

@@ -1,0 +1,68 @@
+//! Splits one 64-bit hash into the parts the table needs.
+//!
+//! ```text
+//!  63 ........ 48 | 47 .. 39 | 38 .. 32 | 31 ........ 0
+//!  stripe (top)   |  unused  |   tag    |  home bucket
+//! ```
+//!
+//! The parts must not overlap, or keys of one stripe would crowd into few buckets. A hasher that
+//! leaves its entropy in few bits (an identity hash of small numbers, say) is mixed first.
+
+/// Upper limit of the stripe count: the stripe index takes the top 16 bits.
+pub(crate) const MAX_STRIPES: usize = 1 << 16;
+
+/// Spreads the hasher's bits over all 64. A multiplication by an odd constant moves low bits up,
+/// the shift brings the mixed half down to the bits that choose the bucket.
+#[inline]
+pub(crate) fn spread(hash: u64) -> u64 {
+    let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 32)
+}
+
+/// The stripe of `hash` among `1 << bits` stripes.
+#[inline]
+pub(crate) fn stripe(hash: u64, bits: u32) -> usize {
+    // A shift by 64 is not defined, so one stripe needs the two-step form.
+    ((hash >> 1) >> (63 - bits)) as usize
+}
+
+/// Seven bits of the hash with the top bit set: never zero, because zero marks an empty slot.
+#[inline]
+pub(crate) fn tag(hash: u64) -> u8 {
+    (hash >> 32) as u8 | 0x80
+}
+
+/// The home bucket of `hash` among `count` buckets, for any count below 2^32.
+#[inline]
+pub(crate) fn home(hash: u64, count: usize) -> usize {
+    (((hash & 0xffff_ffff) * count as u64) >> 32) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequential_hashes_spread_over_stripes_and_buckets() {
+        let mut stripes = [0; 64];
+        let mut buckets = [0; 64];
+        for n in 0..64_000u64 {
+            let hash = spread(n);
+            stripes[stripe(hash, 6)] += 1;
+            buckets[home(hash, 64)] += 1;
+        }
+        for count in stripes.into_iter().chain(buckets) {
+            assert!((500..2000).contains(&count), "{count} of 1000 expected");
+        }
+    }
+
+    #[test]
+    fn parts_stay_in_range() {
+        for hash in [0, 1, u64::MAX, 0x8000_0000_0000_0000] {
+            assert_eq!(stripe(hash, 0), 0);
+            assert!(stripe(hash, 16) < MAX_STRIPES);
+            assert!(home(hash, 5) < 5);
+            assert!(tag(hash) >= 0x80);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! [`Iter`]: the entries of a cache, one by one, as clones.
+
+use std::fmt;
+use std::vec;
+
+use crate::Versioned;
+
+/// Clones of a cache's entries; see [`Cache::iter`](crate::Cache::iter).
+pub struct Iter<'c, K, V> {
+    /// Yields the entries of the next stripe.
+    next_stripe: Box<dyn FnMut() -> Option<Vec<(K, Versioned<V>)>> + 'c>,
+    current: vec::IntoIter<(K, Versioned<V>)>,
+}
+
+impl<'c, K, V> Iter<'c, K, V> {
+    pub(crate) fn new(next_stripe: impl FnMut() -> Option<Vec<(K, Versioned<V>)>> + 'c) -> Self {
+        Self { next_stripe: Box::new(next_stripe), current: Vec::new().into_iter() }
+    }
+}
+
+impl<K, V> Iterator for Iter<'_, K, V> {
+    type Item = (K, Versioned<V>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.current.next() {
+                return Some(entry);
+            }
+            self.current = (self.next_stripe)()?.into_iter();
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Iter<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}

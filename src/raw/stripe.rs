@@ -1,0 +1,434 @@
+//! A stripe: a table that readers walk freely, and a lock that all its writers take.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::epoch::{self, Guard};
+use crate::stamp::StampSource;
+use crate::sync::{AtomicPtr, MODELLED, Mutex, MutexGuard, Ordering, Padded, Tally, yield_now};
+use crate::time::Tick;
+
+pub(crate) use super::table::At;
+
+use super::node::{BlankLock, Detached, LockState, Node};
+use super::table::Table;
+use super::word::{ValueRef, is_word};
+
+/// How many retired pieces a stripe gathers before it hands them over: one deferral for all.
+const BATCH: usize = if MODELLED { 1 } else { 32 };
+
+/// One lock domain of a cache. `X` is what the layer above keeps under the same lock.
+pub(crate) struct Stripe<K, V, X> {
+    /// On a line of its own, written only when the table grows: readers share it undisturbed.
+    table: Padded<AtomicPtr<Table<K, V>>>,
+    writer: Padded<Mutex<Writer<K, V, X>>>,
+    len: Tally,
+}
+
+/// What the stripe lock protects.
+struct Writer<K, V, X> {
+    stamps: StampSource,
+    /// Unlinked, waiting to be handed over.
+    retired: Batch<K, V>,
+    extra: X,
+}
+
+// SAFETY: a stripe owns its nodes and hands out `&K` and `&V` to any thread, and any thread may
+// drop them: that needs `Send` and `Sync` of both. `X` is reached only through the mutex.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send> Send for Stripe<K, V, X> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send> Sync for Stripe<K, V, X> {}
+
+impl<K, V, X> Stripe<K, V, X>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(crate) fn new(entries: usize, stamps: StampSource, extra: X) -> Self {
+        let table = Box::new(Table::new(Table::<K, V>::buckets_for(entries)));
+        let writer = Writer { stamps, retired: Batch::default(), extra };
+        Self {
+            table: Padded(AtomicPtr::new(Box::into_raw(table))),
+            writer: Padded(Mutex::new(writer)),
+            len: Tally::default(),
+        }
+    }
+
+    /// How many entries the stripe holds, those that have expired unnoticed included.
+    pub(crate) fn len(&self) -> usize {
+        self.len.get() as usize
+    }
+
+    #[inline(always)]
+    fn table<'g>(&'g self, _guard: &'g Guard) -> &'g Table<K, V> {
+        // Acquire, pairs with the Release in `grow` [O2]: the new table's buckets are filled.
+        let table = self.table.0.load(Ordering::Acquire);
+        // SAFETY: [E1] a table is retired only after it was replaced, so the guard, which is older
+        // than this load, keeps it alive. Dropping the stripe needs it exclusively.
+        unsafe { &*table }
+    }
+
+    /// Finds a node without taking the lock.
+    #[inline(always)]
+    pub(crate) fn find<'g>(
+        &'g self,
+        hash: u64,
+        is_key: impl FnMut(&K) -> bool,
+        guard: &'g Guard,
+    ) -> Option<&'g Node<K, V>> {
+        // SAFETY: [R1] the guard was taken before the table is loaded.
+        let (_, node) = unsafe { self.table(guard).find(hash, is_key) }?;
+        // SAFETY: [R1] the node stays alive as long as the guard, and `'g` ends before it.
+        Some(unsafe { &*node })
+    }
+
+    /// Starts loading what a look-up of `hash` will touch first.
+    pub(crate) fn prefetch_bucket(&self, hash: u64, guard: &Guard) {
+        self.table(guard).prefetch_home(hash);
+    }
+
+    /// Starts loading what a look-up of `hash` will touch next.
+    pub(crate) fn prefetch_nodes(&self, hash: u64, guard: &Guard) {
+        self.table(guard).prefetch_nodes(hash);
+    }
+
+    /// Walks the table that is current now. What is inserted or removed meanwhile may or may not
+    /// be seen.
+    pub(crate) fn walk<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = &'g Node<K, V>> {
+        let table = self.table(guard);
+        (0..table.len()).flat_map(|index| table.bucket(index).nodes()).map(|node| {
+            // SAFETY: [R1] as in `find`.
+            unsafe { &*node }
+        })
+    }
+
+    /// Takes the stripe lock. The calling thread must hold no other.
+    #[inline]
+    pub(crate) fn hold(&self) -> Held<'_, K, V, X> {
+        Held { stripe: self, writer: self.writer.0.lock() }
+    }
+}
+
+impl<K, V, X> Drop for Stripe<K, V, X> {
+    fn drop(&mut self) {
+        // Relaxed: `&mut self`, nobody else is here.
+        let table = self.table.0.load(Ordering::Relaxed);
+        let mut batch = std::mem::take(&mut self.writer.0.get_mut().retired);
+        // Every reader borrows the stripe as well as its guard, so none is left.
+        batch.tables.push((table, Nodes::Included));
+    }
+}
+
+/// A stripe whose lock the calling thread holds.
+pub(crate) struct Held<'s, K, V, X> {
+    stripe: &'s Stripe<K, V, X>,
+    writer: MutexGuard<'s, Writer<K, V, X>>,
+}
+
+impl<'s, K, V, X> Held<'s, K, V, X>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline(always)]
+    fn table(&self) -> &'s Table<K, V> {
+        // Relaxed: only lock holders replace the table, and the lock ordered them before us.
+        let table = self.stripe.table.0.load(Ordering::Relaxed);
+        // SAFETY: the current table is retired only by a lock holder that has replaced it. This
+        // one does so in `grow`, which takes care not to use the old one afterwards.
+        unsafe { &*table }
+    }
+
+    /// Finds the key's place. `is_key` is user code; nothing has been modified when it runs.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is_key: impl FnMut(&K) -> bool) -> Option<At> {
+        // SAFETY: [R2] the lock is held.
+        unsafe { self.table().find(hash, is_key) }.map(|(at, _)| at)
+    }
+
+    /// The node at `at`, a place that `find` or `publish` gave under this lock.
+    #[inline]
+    fn node(&self, at: At) -> &Node<K, V> {
+        let node = self.table().bucket(at.bucket).node(at.slot);
+        // SAFETY: [R2] a pointer in a slot is null or a node's, and the lock is held.
+        unsafe { node.as_ref() }.expect("a place found under this lock is occupied")
+    }
+
+    pub(crate) fn next_stamp(&mut self) -> u64 {
+        self.writer.stamps.next()
+    }
+
+    pub(crate) fn stamp(&self, at: At) -> u64 {
+        self.node(at).stamp()
+    }
+
+    /// Whether the entry has neither deadline nor lock.
+    #[inline]
+    pub(crate) fn is_timeless(&self, at: At) -> bool {
+        self.node(at).is_timeless()
+    }
+
+    pub(crate) fn expires(&self, at: At) -> Option<Tick> {
+        self.node(at).expires()
+    }
+
+    pub(crate) fn lock_state(&self, at: At) -> Option<LockState> {
+        self.node(at).lock_state()
+    }
+
+    pub(crate) fn value(&self, at: At) -> ValueRef<'_, V> {
+        self.node(at).value()
+    }
+
+    /// The value, for as long as `guard` lives, which may be longer than the lock is held.
+    pub(crate) fn value_for<'g>(&self, at: At, guard: &'g Guard) -> ValueRef<'g, V>
+    where
+        's: 'g,
+    {
+        self.node_for(at, guard).value()
+    }
+
+    /// The key, likewise.
+    pub(crate) fn key_for<'g>(&self, at: At, guard: &'g Guard) -> &'g K
+    where
+        's: 'g,
+    {
+        self.node_for(at, guard).key()
+    }
+
+    fn node_for<'g>(&self, at: At, _guard: &'g Guard) -> &'g Node<K, V>
+    where
+        's: 'g,
+    {
+        // SAFETY: [E1] the node is reachable now, while the guard is pinned, so whoever retires it
+        // does so later and it outlives the guard. The stripe, which would drop it at once when it
+        // is dropped itself, outlives `'g` as well.
+        unsafe { &*std::ptr::from_ref(self.node(at)) }
+    }
+
+    pub(crate) fn bits(&self, at: At) -> u64 {
+        assert!(is_word::<V>());
+        self.node(at).bits()
+    }
+
+    /// Publishes a node whose key is absent.
+    pub(crate) fn publish(&mut self, mut node: Box<Node<K, V>>, stamp: u64, expires: Option<Tick>) {
+        node.prepare(stamp, expires);
+        if self.stripe.len() >= self.table().capacity() {
+            self.grow();
+        }
+        self.table().publish(node);
+        self.stripe.len.add_alone(1);
+    }
+
+    /// Puts `node` in the place of another node of the same key.
+    pub(crate) fn replace(
+        &mut self,
+        at: At,
+        mut node: Box<Node<K, V>>,
+        stamp: u64,
+        expires: Option<Tick>,
+    ) {
+        node.prepare(stamp, expires);
+        let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
+        self.writer.retired.push_node(old);
+    }
+
+    /// Gives the entry a new word, stamp and deadline in place.
+    pub(crate) fn overwrite(&mut self, at: At, bits: u64, stamp: u64, expires: Option<Tick>) {
+        assert!(is_word::<V>());
+        let detached = self.node(at).rewrite(stamp, expires, Some(bits));
+        self.writer.retired.locks.extend(detached);
+    }
+
+    /// Gives the entry a new stamp and deadline in place.
+    pub(crate) fn restamp(&mut self, at: At, stamp: u64, expires: Option<Tick>) {
+        let detached = self.node(at).rewrite(stamp, expires, None);
+        self.writer.retired.locks.extend(detached);
+    }
+
+    /// Makes the key absent.
+    pub(crate) fn unlink(&mut self, at: At) {
+        let hash = self.node(at).hash();
+        let node = self.table().unlink(at, hash);
+        self.writer.retired.push_node(node);
+        self.stripe.len.add_alone(1u64.wrapping_neg());
+    }
+
+    /// Locks the entry.
+    pub(crate) fn attach_lock(&mut self, at: At, blank: BlankLock, deadline: Tick, token: u64) {
+        let detached = self.node(at).attach(blank.fill(deadline, token));
+        self.writer.retired.locks.extend(detached);
+    }
+
+    /// Unlocks the entry; its stamp stays.
+    pub(crate) fn detach_lock(&mut self, at: At) {
+        let detached = self.node(at).detach();
+        self.writer.retired.locks.extend(detached);
+    }
+
+    /// Moves the deadline of the entry's lock; `None` makes its lapse real.
+    pub(crate) fn set_lock_deadline(&mut self, at: At, deadline: Option<Tick>) {
+        self.node(at).set_deadline(deadline);
+    }
+
+    /// Makes every key of the stripe absent, by a fresh table; the old one goes as one piece.
+    pub(crate) fn clear(&mut self) {
+        let gone = self.stripe.len() as u64;
+        let old = self.swap_table(Table::new(1));
+        self.writer.retired.tables.push((old, Nodes::Included));
+        self.stripe.len.add_alone(gone.wrapping_neg());
+    }
+
+    /// Moves the entries to a table half as large again.
+    pub(crate) fn grow(&mut self) {
+        let old = self.table();
+        let grown = Table::new(old.len() + old.len().div_ceil(2));
+        // SAFETY: the lock is held and `old` is the stripe's table.
+        unsafe { grown.fill_from(old) };
+        let old = self.swap_table(grown);
+        self.writer.retired.tables.push((old, Nodes::MovedOn));
+    }
+
+    fn swap_table(&mut self, fresh: Table<K, V>) -> *mut Table<K, V> {
+        // Release, pairs with the Acquire in `Stripe::table` [O2]. Acquire is not needed: the lock
+        // has ordered us after whoever published the old table.
+        self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)
+    }
+
+    /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
+    /// to [`Retired::hand_over`].
+    #[must_use]
+    pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
+        if self.writer.retired.len() < BATCH {
+            return None;
+        }
+        self.take_retired()
+    }
+
+    /// As `release`, however little has gathered.
+    #[must_use]
+    pub(crate) fn release_all(mut self) -> Option<Retired<K, V>> {
+        self.take_retired()
+    }
+
+    /// How many retired pieces wait in this stripe to be handed over.
+    pub(crate) fn retired_len(&self) -> usize {
+        self.writer.retired.len()
+    }
+
+    fn take_retired(&mut self) -> Option<Retired<K, V>> {
+        let batch = std::mem::take(&mut self.writer.retired);
+        (batch.len() > 0).then(|| Retired(Box::new(batch)))
+    }
+}
+
+impl<K, V, X> Deref for Held<'_, K, V, X> {
+    type Target = X;
+
+    fn deref(&self) -> &X {
+        &self.writer.extra
+    }
+}
+
+impl<K, V, X> DerefMut for Held<'_, K, V, X> {
+    fn deref_mut(&mut self) -> &mut X {
+        &mut self.writer.extra
+    }
+}
+
+/// What became of the nodes of a table that was replaced.
+#[derive(PartialEq, Eq)]
+enum Nodes {
+    /// They live on in the new table.
+    MovedOn,
+    /// They go with the table.
+    Included,
+}
+
+/// Memory that is unlinked and may still be looked at. Dropping it drops what is in it.
+struct Batch<K, V> {
+    nodes: Vec<*mut Node<K, V>>,
+    locks: Vec<Detached>,
+    tables: Vec<(*mut Table<K, V>, Nodes)>,
+}
+
+// SAFETY: a batch owns what its pointers name, and nodes go between threads as their keys and
+// values do.
+unsafe impl<K: Send, V: Send> Send for Batch<K, V> {}
+
+impl<K, V> Default for Batch<K, V> {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), locks: Vec::new(), tables: Vec::new() }
+    }
+}
+
+impl<K, V> Batch<K, V> {
+    fn len(&self) -> usize {
+        self.nodes.len() + self.locks.len() + self.tables.len()
+    }
+}
+
+impl<K, V> Batch<K, V> {
+    fn push_node(&mut self, node: *mut Node<K, V>) {
+        if self.nodes.capacity() == 0 {
+            self.nodes.reserve_exact(BATCH);
+        }
+        self.nodes.push(node);
+    }
+}
+
+impl<K, V> Drop for Batch<K, V> {
+    fn drop(&mut self) {
+        for (table, nodes) in self.tables.drain(..) {
+            // SAFETY: the batch owns the table, made from a `Box`; no reader holds it any more.
+            let table = unsafe { Box::from_raw(table) };
+            if nodes == Nodes::Included {
+                self.nodes.extend(table.nodes());
+            }
+        }
+        for node in self.nodes.drain(..) {
+            // SAFETY: as above; a node is in one batch, once.
+            let node = unsafe { Box::from_raw(node) };
+            // Dropping runs the user's `Drop`. Its panic must not surface in whatever thread
+            // happens to collect, nor keep the neighbours from being dropped.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(node)));
+        }
+    }
+}
+
+/// What a lock holder took out, to be handed over after the lock is released.
+pub(crate) struct Retired<K, V>(Box<Batch<K, V>>);
+
+impl<K: Send + 'static, V: Send + 'static> Retired<K, V> {
+    /// Lets the epoch drop it when no reader can see it any more. `waiting` counts it until then.
+    ///
+    /// The caller holds no stripe lock: pinning may drop other garbage, which runs user code.
+    pub(crate) fn hand_over(self, waiting: &Arc<Tally>) {
+        let pieces = self.0.len() as u64;
+        waiting.add(pieces);
+        let counted = Arc::clone(waiting);
+        epoch::pin().defer(move || {
+            drop(self);
+            counted.sub(pieces);
+        });
+        if waiting.get() > WAITING_LIMIT {
+            help_collect(waiting);
+        }
+    }
+}
+
+/// Above this many waiting pieces a writer helps the collector along.
+const WAITING_LIMIT: u64 = 4096;
+
+/// Advances the epoch a bounded number of times, then gives way to whoever is holding it back.
+#[cold]
+fn help_collect(waiting: &Tally) {
+    for _ in 0..8 {
+        epoch::pin().flush();
+        if waiting.get() <= WAITING_LIMIT {
+            return;
+        }
+    }
+    yield_now();
+}

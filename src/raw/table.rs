@@ -1,0 +1,191 @@
+//! A table: buckets, and how a key is found among them.
+//!
+//! A key's slot lies in the first bucket at or after its home that had room when it came. Probing
+//! walks bucket by bucket and ends where the overflow count says that nobody went on.
+
+use crate::hash;
+
+use super::bucket::{Bucket, SLOTS};
+use super::node::Node;
+
+pub(super) struct Table<K, V> {
+    buckets: Box<[Bucket<K, V>]>,
+}
+
+/// Where a key was found: bucket and slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(super) bucket: usize,
+    pub(super) slot: usize,
+}
+
+/// Of seven slots a bucket, how many may be in use on average: load 0.8.
+const LOAD: (usize, usize) = (4, 5);
+
+impl<K, V: 'static> Table<K, V> {
+    #[cfg(not(any(caskade_loom, caskade_shuttle)))]
+    pub(super) fn new(count: usize) -> Self {
+        use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+        assert!(count > 0);
+        let layout = Layout::array::<Bucket<K, V>>(count).expect("a table fits the address space");
+        // SAFETY: the layout has a size: a bucket takes 64 bytes and there is at least one.
+        let memory = unsafe { alloc_zeroed(layout) }.cast::<Bucket<K, V>>();
+        if memory.is_null() {
+            handle_alloc_error(layout);
+        }
+        let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
+        // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
+        // zeros is a valid bucket: no tags, no overflow, null pointers.
+        Self { buckets: unsafe { Box::from_raw(buckets) } }
+    }
+
+    #[cfg(any(caskade_loom, caskade_shuttle))]
+    pub(super) fn new(count: usize) -> Self {
+        Self { buckets: (0..count).map(|_| Bucket::empty()).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
+        &self.buckets[index]
+    }
+
+    /// How many entries fit before the table should grow.
+    pub(super) fn capacity(&self) -> usize {
+        self.len() * SLOTS * LOAD.0 / LOAD.1
+    }
+
+    /// How many buckets `entries` need.
+    pub(super) fn buckets_for(entries: usize) -> usize {
+        (entries * LOAD.1).div_ceil(SLOTS * LOAD.0).max(1)
+    }
+
+    #[inline(always)]
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.len() { 0 } else { bucket + 1 }
+    }
+
+    /// Finds the node whose key satisfies `is_key`.
+    ///
+    /// # Safety
+    ///
+    /// Nodes of this table must not be dropped during the call: the caller holds a guard taken
+    /// before the table was found [R1], or the stripe lock [R2].
+    #[inline(always)]
+    pub(super) unsafe fn find(
+        &self,
+        hash: u64,
+        mut is_key: impl FnMut(&K) -> bool,
+    ) -> Option<(At, *mut Node<K, V>)> {
+        let tag = hash::tag(hash);
+        let mut bucket = hash::home(hash, self.len());
+        for _ in 0..self.len() {
+            let here = &self.buckets[bucket];
+            let meta = here.meta();
+            for slot in meta.matches(tag) {
+                let node = here.node(slot);
+                // SAFETY: a pointer in a slot is null or a node's, alive by the caller's promise.
+                if unsafe { node.as_ref() }.is_some_and(|node| is_key(node.key())) {
+                    return Some((At { bucket, slot }, node));
+                }
+            }
+            if meta.ends_probe() {
+                return None;
+            }
+            bucket = self.after(bucket);
+        }
+        None
+    }
+
+    /// Publishes `node`, whose key must be absent. For holders of the stripe lock.
+    pub(super) fn publish(&self, node: Box<Node<K, V>>) -> At {
+        let hash = node.hash();
+        self.place(hash, Box::into_raw(node))
+    }
+
+    fn place(&self, hash: u64, node: *mut Node<K, V>) -> At {
+        let mut bucket = hash::home(hash, self.len());
+        loop {
+            let here = &self.buckets[bucket];
+            if let Some(slot) = here.meta().vacant() {
+                here.publish(slot, hash::tag(hash), node);
+                return At { bucket, slot };
+            }
+            // [R6] raised before the tag is set, so that nobody who could find the key misses it.
+            here.raise_overflow();
+            bucket = self.after(bucket);
+        }
+    }
+
+    /// Unlinks the node at `at`, whose hash is `hash`. For holders of the stripe lock.
+    pub(super) fn unlink(&self, at: At, hash: u64) -> *mut Node<K, V> {
+        let node = self.buckets[at.bucket].unlink(at.slot);
+        // [R6] lowered after the slot is empty: until then the probe must get here.
+        let mut bucket = hash::home(hash, self.len());
+        while bucket != at.bucket {
+            self.buckets[bucket].lower_overflow();
+            bucket = self.after(bucket);
+        }
+        node
+    }
+
+    /// Fills this table, which nobody else sees yet, with the nodes of `old`.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock and `old` is the stripe's table, so its nodes are alive.
+    pub(super) unsafe fn fill_from(&self, old: &Self) {
+        const AHEAD: usize = 4;
+        for index in 0..old.len() {
+            if let Some(soon) = old.buckets.get(index + AHEAD) {
+                soon.nodes().for_each(|node| prefetch(node));
+            }
+            for node in old.buckets[index].nodes() {
+                // SAFETY: a node in a slot of the current table is alive under the lock [R2].
+                let hash = unsafe { (*node).hash() };
+                self.place(hash, node);
+            }
+        }
+    }
+
+    /// Starts loading the home bucket of `hash`.
+    pub(super) fn prefetch_home(&self, hash: u64) {
+        prefetch(&raw const self.buckets[hash::home(hash, self.len())]);
+    }
+
+    /// Starts loading the nodes that a probe for `hash` is likely to look at.
+    pub(super) fn prefetch_nodes(&self, hash: u64) {
+        let home = &self.buckets[hash::home(hash, self.len())];
+        for slot in home.meta().matches(hash::tag(hash)) {
+            prefetch(home.node(slot));
+        }
+    }
+}
+
+impl<K, V> Table<K, V> {
+    /// All nodes of the table.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = *mut Node<K, V>> {
+        self.buckets.iter().flat_map(Bucket::nodes)
+    }
+}
+
+impl<K, V> Bucket<K, V> {
+    /// The nodes of this bucket's slots.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = *mut Node<K, V>> {
+        self.meta().occupied().map(|slot| self.node(slot)).filter(|node| !node.is_null())
+    }
+}
+
+/// Asks the processor to load a line; does nothing where there is no such instruction.
+#[inline(always)]
+fn prefetch<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle))))]
+    // SAFETY: a prefetch has no effect on memory and faults on no address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle)))))]
+    let _ = address;
+}

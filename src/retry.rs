@@ -1,0 +1,185 @@
+//! [`Retry`]: how often and how patiently an optimistic update is tried.
+
+use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::raw::ValueRef;
+use crate::store::{Condition, LockWait, Locked, Store, block_on};
+use crate::time::pause;
+use crate::{Cache, Cas, Expiry, Refusal, RetryError, Update, Updated, epoch};
+
+/// How [`fetch_update`](Cache::fetch_update) deals with losing.
+///
+/// After the n-th loss it pauses for a random time between zero and the first pause doubled n - 1
+/// times, at most the longest pause. The default is ten attempts, with pauses from 10 microseconds
+/// up to 10 milliseconds.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Retry;
+/// use std::time::Duration;
+///
+/// let patient = Retry::attempts(50).pauses(Duration::from_micros(50), Duration::from_millis(20));
+/// let hot_key = Retry::attempts(10).then_lock(3);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Retry {
+    attempts: u32,
+    first_pause: Duration,
+    longest_pause: Duration,
+    lock_after: Option<u32>,
+}
+
+impl Retry {
+    /// At most this many attempts; zero counts as one.
+    pub const fn attempts(count: u32) -> Self {
+        Self {
+            attempts: if count == 0 { 1 } else { count },
+            first_pause: Duration::from_micros(10),
+            longest_pause: Duration::from_millis(10),
+            lock_after: None,
+        }
+    }
+
+    /// The pause after the first loss, which doubles with each further one, and its upper limit.
+    /// Zero for both means no pauses.
+    pub const fn pauses(mut self, first: Duration, longest: Duration) -> Self {
+        self.first_pause = first;
+        self.longest_pause = longest;
+        self
+    }
+
+    /// Takes the key's lock for the next attempt after this many losses, waiting for its turn.
+    ///
+    /// Where many threads update one key, optimism means that all but one work in vain. With the
+    /// lock they take turns, and each needs one more attempt.
+    pub const fn then_lock(mut self, losses: u32) -> Self {
+        self.lock_after = Some(losses);
+        self
+    }
+
+    pub(crate) fn run<K, V, S>(
+        self,
+        cache: &Cache<K, V, S>,
+        key: K,
+        mut change: impl FnMut(Option<&V>) -> Update<V>,
+    ) -> Result<Updated, RetryError<K>>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+        S: BuildHasher,
+    {
+        let store = &**cache.store();
+        let mut key = key;
+        let mut losses = 0;
+        loop {
+            let escalate = self.lock_after.is_some_and(|after| losses >= after);
+            let token = if escalate { take_lock(cache, &key) } else { None };
+            let refusal = match attempt(store, key, token, &mut change) {
+                Ok(updated) => return Ok(updated),
+                Err((refusal, unused)) => {
+                    key = unused;
+                    refusal
+                }
+            };
+            losses += 1;
+            if losses >= self.attempts || refusal == Refusal::Reentrant {
+                return Err(RetryError::new(losses, refusal, key));
+            }
+            pause(self.pause_after(losses));
+        }
+    }
+
+    fn pause_after(&self, losses: u32) -> Duration {
+        let doubled = 2u32.saturating_pow(losses - 1);
+        self.first_pause.saturating_mul(doubled).min(self.longest_pause)
+    }
+}
+
+/// Waits for the key's lock and takes it, bare. Without an entry there is nothing to lock, and
+/// without luck the attempt goes ahead as an optimistic one.
+fn take_lock<K, V, S>(cache: &Cache<K, V, S>, key: &K) -> Option<Cas>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let patience = cache.store().settings().max_lock_time;
+    let token = |_: &Store<K, V, S>, _: &K, locked: Locked<'_, K, V>| locked.token;
+    let wait = LockWait::new(Arc::clone(cache.store()), key, Duration::ZERO, patience, token);
+    block_on(wait.run()).ok()
+}
+
+/// One attempt: look, ask `change`, write what it says if nobody has written meanwhile. With a
+/// token, the caller holds the key's lock, which this ends.
+fn attempt<K, V, S>(
+    store: &Store<K, V, S>,
+    key: K,
+    token: Option<Cas>,
+    change: &mut impl FnMut(Option<&V>) -> Update<V>,
+) -> Result<Updated, (Refusal, K)>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let guard = epoch::pin();
+    let found = store.get(&key, &guard);
+    let seen = match &found {
+        Some(found) => match token.or(found.cas) {
+            Some(seen) => Some(seen),
+            None => {
+                let remaining = store.lock_remaining(&key).ok().flatten().unwrap_or_default();
+                return Err((Refusal::Locked { remaining }, key));
+            }
+        },
+        None => None,
+    };
+    let release = || token.map(|token| store.unlock(&key, token));
+    let decision = decide(found.as_ref().map(|found| found.value), change, &release);
+    let (value, expiry) = match decision {
+        Update::Put(value) => (value, Expiry::Default),
+        Update::PutWith(value, expiry) => (value, expiry),
+        Update::Keep => {
+            let _ = release();
+            return Ok(Updated::Kept(found.and_then(|found| found.cas)));
+        }
+        Update::Remove => {
+            let Some(seen) = seen else { return Ok(Updated::Kept(None)) };
+            return match store.remove(&key, Condition::Unchanged(seen), |_| ()) {
+                Ok(()) => Ok(Updated::Removed),
+                Err(refusal) => Err((refusal, key)),
+            };
+        }
+    };
+    let condition = seen.map_or(Condition::Absent, Condition::Unchanged);
+    match store.put(key, value, condition, expiry) {
+        Ok(cas) => Ok(Updated::Stored(cas)),
+        Err(error) => Err((error.refusal(), error.into_rejected().0)),
+    }
+}
+
+/// Asks `change`; a panic in it does not leave the key locked.
+fn decide<V: 'static, R>(
+    value: Option<ValueRef<'_, V>>,
+    change: &mut impl FnMut(Option<&V>) -> Update<V>,
+    release: &impl Fn() -> R,
+) -> Update<V> {
+    match catch_unwind(AssertUnwindSafe(|| change(value.as_deref()))) {
+        Ok(decision) => decision,
+        Err(panic) => {
+            release();
+            resume_unwind(panic)
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::attempts(10)
+    }
+}

@@ -1,0 +1,145 @@
+//! [`Cas`], the version stamp, and the source it is drawn from.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+/// An opaque version stamp.
+///
+/// Every write gives its entry a stamp that no other write of the same cache ever had. Two stamps
+/// can be compared for equality and nothing else: they carry no order and no arithmetic, and a
+/// stamp of one cache means nothing to another (a cache starts its stamps at a random place, so a
+/// foreign stamp is refused unless chance makes two 62-bit numbers meet).
+///
+/// The token that [`get_and_lock`](crate::Cache::get_and_lock) hands out is a `Cas` as well, drawn
+/// from the same source, so a token can never be mistaken for a version.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::new();
+/// let first = cache.insert("k", 1)?;
+/// let second = cache.insert("k", 1)?;
+/// assert_ne!(first, second); // the same value, another version
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Cas(NonZeroU64);
+
+impl Cas {
+    /// The stamp as a number, to be carried through a wire or a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Cas};
+    ///
+    /// let cache = Cache::new();
+    /// let seen = cache.insert("k", 1)?;
+    /// assert_eq!(Cas::try_from(seen.to_u64())?, seen);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn to_u64(self) -> u64 {
+        self.0.get()
+    }
+
+    /// A stamp the source handed out; those are never zero.
+    pub(crate) fn issued(stamp: u64) -> Self {
+        debug_assert!(stamp != 0 && stamp != u64::MAX, "the source never issues {stamp}");
+        Self(NonZeroU64::new(stamp).unwrap_or(NonZeroU64::MIN))
+    }
+}
+
+impl fmt::Debug for Cas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cas({:#x})", self.0)
+    }
+}
+
+impl TryFrom<u64> for Cas {
+    type Error = InvalidCas;
+
+    /// Takes back a number that [`Cas::to_u64`] gave out.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCas`] for zero and for all ones, which protocols use as marks and no entry ever
+    /// carries. Any other number is accepted here and refused by the operation it is used in,
+    /// unless it is the entry's stamp.
+    fn try_from(number: u64) -> Result<Self, InvalidCas> {
+        match NonZeroU64::new(number) {
+            Some(stamp) if number != u64::MAX => Ok(Self(stamp)),
+            _ => Err(InvalidCas(number)),
+        }
+    }
+}
+
+/// The number is not one that a stamp can have: it is zero or all ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCas(u64);
+
+impl fmt::Display for InvalidCas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x} is not a version stamp", self.0)
+    }
+}
+
+impl std::error::Error for InvalidCas {}
+
+/// Where the stamps of one stripe come from: a counter that only its lock holder advances.
+///
+/// Stripes count in steps of the stripe count from different remainders, so that a stamp is unique
+/// in the whole cache and a stamp of one key never fits another. A counter never goes back, not on
+/// removal and not on clear: a stamp that came again would let a stale compare-and-swap through.
+#[derive(Debug)]
+pub(crate) struct StampSource {
+    last: u64,
+    step: u64,
+}
+
+/// Stamps use the low 63 bits, so that a node can keep one bit beside them.
+pub(crate) const STAMP_BITS: u32 = 63;
+
+impl StampSource {
+    /// The source of stripe `index` of `stripes`. `seed` chooses where the cache's stamps begin;
+    /// at least 2^62 of them follow.
+    pub(crate) fn new(index: usize, stripes: usize, seed: u64) -> Self {
+        let step = stripes as u64;
+        let start = seed >> (64 - (STAMP_BITS - 1));
+        Self { last: start - start % step + index as u64, step }
+    }
+
+    /// The next stamp: never zero, never all ones, never seen before.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.last += self.step;
+        debug_assert!(self.last >> STAMP_BITS == 0, "2^62 stamps were drawn from one stripe");
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_never_issue_the_same_stamp() {
+        for seed in [0, 1, u64::MAX] {
+            let mut seen = std::collections::HashSet::new();
+            for index in 0..4 {
+                let mut source = StampSource::new(index, 4, seed);
+                assert!((0..100).all(|_| seen.insert(source.next())));
+            }
+            assert!(!seen.contains(&0));
+        }
+    }
+
+    #[test]
+    fn marks_of_protocols_are_not_stamps() {
+        assert_eq!(Cas::try_from(0), Err(InvalidCas(0)));
+        assert_eq!(Cas::try_from(u64::MAX), Err(InvalidCas(u64::MAX)));
+        assert_eq!(Cas::try_from(7).map(Cas::to_u64), Ok(7));
+    }
+}

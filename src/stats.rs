@@ -1,0 +1,99 @@
+//! Statistics: what a cache counts, and how it counts without slowing a hit.
+
+use crate::sync::{Padded, Tally};
+
+/// What happened in a cache since it was built.
+///
+/// A snapshot that is not atomic as a whole: each number is exact, but numbers of operations that
+/// run meanwhile may or may not be included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Look-ups that found an entry.
+    pub hits: u64,
+    /// Look-ups that found none.
+    pub misses: u64,
+    /// Writes that took effect: values stored, counters moved, entries touched or removed.
+    pub writes: u64,
+    /// Conditional writes refused because the entry had changed or existed.
+    pub conflicts: u64,
+    /// Key locks taken.
+    pub locks_taken: u64,
+    /// Operations refused because the key was locked.
+    pub locks_refused: u64,
+    /// Key locks that opened by themselves, counted when somebody noticed.
+    pub locks_lapsed: u64,
+    /// Entries that expired, counted when somebody noticed.
+    pub expired: u64,
+    /// Entries present, those that have expired unnoticed included.
+    pub entries: u64,
+    /// Values, tables and lock records that are removed but may still be read, waiting to be
+    /// dropped. Grows while a session stays pinned.
+    pub waiting: u64,
+}
+
+/// What a stripe counts under its lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WriteTally {
+    pub(crate) writes: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) locks_taken: u64,
+    pub(crate) locks_refused: u64,
+    pub(crate) locks_lapsed: u64,
+    pub(crate) expired: u64,
+}
+
+impl WriteTally {
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        stats.writes += self.writes;
+        stats.conflicts += self.conflicts;
+        stats.locks_taken += self.locks_taken;
+        stats.locks_refused += self.locks_refused;
+        stats.locks_lapsed += self.locks_lapsed;
+        stats.expired += self.expired;
+    }
+}
+
+/// Counters of reads. Each of the first threads of the process has a pair of its own, which it
+/// advances without a locked instruction; the threads beyond share one pair.
+pub(crate) struct ReadTally {
+    pairs: Box<[Padded<Pair>]>,
+}
+
+#[derive(Debug, Default)]
+struct Pair {
+    hits: Tally,
+    misses: Tally,
+}
+
+const OWNED_PAIRS: usize = 32;
+
+impl ReadTally {
+    pub(crate) fn new() -> Self {
+        Self { pairs: (0..=OWNED_PAIRS).map(|_| Padded::default()).collect() }
+    }
+
+    /// Counts `hits` and `misses` of the thread with number `slot`.
+    #[inline]
+    pub(crate) fn count(&self, slot: Option<usize>, hits: u64, misses: u64) {
+        match slot {
+            Some(slot) if slot < OWNED_PAIRS => {
+                let Padded(own) = &self.pairs[slot];
+                own.hits.add_alone(hits);
+                own.misses.add_alone(misses);
+            }
+            _ => {
+                let Padded(shared) = &self.pairs[OWNED_PAIRS];
+                shared.hits.add(hits);
+                shared.misses.add(misses);
+            }
+        }
+    }
+
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        for Padded(pair) in &self.pairs {
+            stats.hits += pair.hits.get();
+            stats.misses += pair.misses.get();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Counters: numeric entries that change in place, without an allocation.
+
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use crate::counter::Counter;
+use crate::error::{CounterError, Refusal};
+use crate::expiry::Expiry;
+use crate::raw::{Node, from_bits, to_bits};
+use crate::stamp::Cas;
+
+use super::write::{Condition, opens_lock};
+use super::{HeldStripe, Now, Store, admit, is};
+use crate::raw::At;
+
+/// One step of a counter: the value after it, or nothing if the step is refused.
+pub(crate) type Step<V> = fn(V, V) -> Option<V>;
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Counter,
+    S: BuildHasher,
+{
+    /// Moves an existing counter.
+    pub(crate) fn count<Q>(
+        &self,
+        key: &Q,
+        step: Step<V>,
+        delta: V,
+    ) -> Result<(V, Cas), CounterError>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let counted = self.locked(hash, |held, now| {
+            let at = self.live(held, hash, is(key), now);
+            self.step(held, hash, at.ok_or(CounterError::Absent)?, step, delta, now)
+        });
+        counted.map_err(|_| CounterError::Reentrant).flatten()
+    }
+
+    /// Moves a counter, or creates it with `initial`, to which `delta` is not added.
+    pub(crate) fn count_or_insert(
+        &self,
+        key: K,
+        step: Step<V>,
+        delta: V,
+        initial: V,
+        expiry: Expiry,
+    ) -> Result<(V, Cas), CounterError> {
+        let hash = self.hash(&key);
+        let mut key = Some(key); // outside the lock, where it is dropped if it is not used
+        let counted = self.locked(hash, |held, now| {
+            let at = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
+            if let Some(at) = at {
+                return self.step(held, hash, at, step, delta, now);
+            }
+            let expires = self.deadline(expiry, None, now);
+            let stamp = held.next_stamp();
+            let key = key.take().expect("the key is used once");
+            held.publish(Node::boxed(hash, key, initial), stamp, expires);
+            held.count(&Ok(()));
+            Ok((initial, Cas::issued(stamp)))
+        });
+        counted.map_err(|_| CounterError::Reentrant).flatten()
+    }
+
+    fn step(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        at: At,
+        step: Step<V>,
+        delta: V,
+        now: &mut Now<'_>,
+    ) -> Result<(V, Cas), CounterError> {
+        let admitted = admit(held, Some(at), Condition::Always, now);
+        if let Err(Refusal::Locked { remaining }) = admitted {
+            held.count(&admitted);
+            return Err(CounterError::Locked { remaining });
+        }
+        let value = step(from_bits(held.bits(at)), delta).ok_or(CounterError::OutOfRange)?;
+        held.count(&admitted);
+        let expires = held.expires(at);
+        let stamp = held.next_stamp();
+        opens_lock(held, hash, at);
+        held.overwrite(at, to_bits(value), stamp, expires);
+        Ok((value, Cas::issued(stamp)))
+    }
+}

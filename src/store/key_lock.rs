@@ -1,0 +1,220 @@
+//! Key locks: taken, released, renewed, and lapsing by themselves.
+//!
+//! A lock draws a token from the stamp source and keeps it beside the entry's own stamp, which
+//! does not change. While the lock holds, only the token opens the entry for writing, and readers
+//! see the value without its stamp. After a lapse the token stays good for one conditional write,
+//! until somebody writes or locks.
+
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use equivalent::Equivalent;
+
+use crate::epoch::Guard;
+use crate::error::{LockError, Refusal, UnlockError};
+use crate::raw::{At, BlankLock, ValueRef};
+use crate::stamp::Cas;
+use crate::time::Tick;
+
+use super::{HeldStripe, Now, Store, is};
+
+/// A lock that was taken: its token, when it lapses, and the entry it protects.
+pub(crate) struct Locked<'g, K, V> {
+    pub(crate) token: Cas,
+    pub(crate) deadline: Tick,
+    pub(crate) key: &'g K,
+    pub(crate) value: ValueRef<'g, V>,
+}
+
+/// The same, as the caller's own.
+pub(crate) struct Claimed<K, V> {
+    pub(crate) token: Cas,
+    pub(crate) deadline: Tick,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// The lock time that `asked` stands for: zero is the default.
+    pub(super) fn lock_time(&self, asked: Duration) -> Result<Duration, Duration> {
+        let max = self.settings().max_lock_time;
+        if asked.is_zero() {
+            Ok(self.settings().default_lock_time)
+        } else if asked > max {
+            Err(max)
+        } else {
+            Ok(asked)
+        }
+    }
+
+    /// Locks the entry for `time`.
+    pub(crate) fn lock<'g, Q>(
+        &'g self,
+        key: &Q,
+        time: Duration,
+        guard: &'g Guard,
+    ) -> Result<Locked<'g, K, V>, LockError>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let time = self.lock_time(time).map_err(|max| LockError::TooLong { max })?;
+        let blank = BlankLock::new();
+        let hash = self.hash(key);
+        let locked = self.locked(hash, |held, now| {
+            let at = self.lockable(held, hash, key, now)?;
+            Ok(self.lock_at(held, at, time, blank, now, guard))
+        });
+        locked.flatten().map_err(LockError::from)
+    }
+
+    /// The place of an entry that is live and not locked.
+    pub(super) fn lockable<Q>(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        key: &Q,
+        now: &mut Now<'_>,
+    ) -> Result<At, Refusal>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let at = self.live(held, hash, is(key), now).ok_or(Refusal::Absent)?;
+        match held.lock_state(at).and_then(|lock| lock.deadline) {
+            None => Ok(at),
+            Some(until) => {
+                held.tally.locks_refused += 1;
+                Err(Refusal::Locked { remaining: until.since(now.get()) })
+            }
+        }
+    }
+
+    /// Locks an entry that `lockable` found.
+    pub(super) fn lock_at<'g>(
+        &'g self,
+        held: &mut HeldStripe<'g, K, V>,
+        at: At,
+        time: Duration,
+        blank: BlankLock,
+        now: &mut Now<'_>,
+        guard: &'g Guard,
+    ) -> Locked<'g, K, V> {
+        let token = held.next_stamp();
+        let deadline = self.lock_deadline(time, now);
+        held.attach_lock(at, blank, deadline, token);
+        held.tally.locks_taken += 1;
+        let (key, value) = (held.key_for(at, guard), held.value_for(at, guard));
+        Locked { token: Cas::issued(token), deadline, key, value }
+    }
+
+    fn lock_deadline(&self, time: Duration, now: &mut Now<'_>) -> Tick {
+        let now = now.get();
+        now.saturating_add(time)
+    }
+
+    /// Clones key and value of a locked entry. A clone that panics takes the lock with it.
+    pub(crate) fn claim<Q>(&self, key: &Q, locked: Locked<'_, K, V>) -> Claimed<K, V>
+    where
+        K: Clone,
+        V: Clone,
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        struct OnPanic<F: FnMut()>(F);
+        impl<F: FnMut()> Drop for OnPanic<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
+        let unlock = OnPanic(|| {
+            let _ = self.unlock(key, locked.token);
+        });
+        let claimed = Claimed {
+            token: locked.token,
+            deadline: locked.deadline,
+            key: locked.key.clone(),
+            value: V::clone(&locked.value),
+        };
+        std::mem::forget(unlock);
+        claimed
+    }
+
+    /// Releases the lock that `token` opens.
+    pub(crate) fn unlock<Q>(&self, key: &Q, token: Cas) -> Result<(), UnlockError>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let unlocked = self.locked(hash, |held, now| {
+            let at = self.opened_by(held, hash, key, token, now)?;
+            held.detach_lock(at);
+            held.waiters.turn(hash);
+            Ok(())
+        });
+        unlocked.map_err(|_| UnlockError::Reentrant).flatten()
+    }
+
+    /// Gives the lock that `token` opens `time` from now.
+    pub(crate) fn renew<Q>(&self, key: &Q, token: Cas, time: Duration) -> Result<Tick, UnlockError>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let time = self.lock_time(time).map_err(|max| UnlockError::TooLong { max })?;
+        let hash = self.hash(key);
+        let renewed = self.locked(hash, |held, now| {
+            let at = self.opened_by(held, hash, key, token, now)?;
+            let deadline = self.lock_deadline(time, now);
+            held.set_lock_deadline(at, Some(deadline));
+            Ok(deadline)
+        });
+        renewed.map_err(|_| UnlockError::Reentrant).flatten()
+    }
+
+    /// The place of an entry that is locked with `token`.
+    fn opened_by<Q>(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        key: &Q,
+        token: Cas,
+        now: &mut Now<'_>,
+    ) -> Result<At, UnlockError>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let at = self.live(held, hash, is(key), now).ok_or(UnlockError::Absent)?;
+        let Some(lock) = held.lock_state(at) else { return Err(UnlockError::NotLocked) };
+        let Some(deadline) = lock.deadline else { return Err(UnlockError::NotLocked) };
+        if lock.token == token.to_u64() {
+            return Ok(at);
+        }
+        held.tally.locks_refused += 1;
+        Err(UnlockError::WrongToken { remaining: deadline.since(now.get()) })
+    }
+
+    /// How long the entry stays locked if nobody opens it; `None` if it is not locked or absent.
+    pub(crate) fn lock_remaining<Q>(&self, key: &Q) -> Result<Option<Duration>, Refusal>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.locked(hash, |held, now| {
+            let at = self.live(held, hash, is(key), now)?;
+            let until = held.lock_state(at)?.deadline?;
+            Some(until.since(now.get()))
+        })
+    }
+}
+
+impl From<Refusal> for LockError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked { remaining } => Self::Locked { remaining },
+            Refusal::Reentrant => Self::Reentrant,
+            Refusal::Absent | Refusal::Exists { .. } | Refusal::Changed { .. } => Self::Absent,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What the operations mean: versions, key locks, counters and expiry over the striped table.
+//!
+//! Every write has the same shape. Under the lock of the key's stripe it finds the entry, makes
+//! expiry and lapse real ([`Store::live`]), asks whether the condition lets it through
+//! ([`admit`]), and changes one thing. What it retired and whom it must wake leaves the lock first.
+//!
+//! Under the lock the only user code is `K: Eq`, and the closure of `update`. It runs before
+//! anything is modified, so a panic there leaves the entry as it was.
+
+mod counter;
+mod key_lock;
+mod read;
+mod reentry;
+mod wait;
+mod write;
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use equivalent::Equivalent;
+
+use crate::error::Refusal;
+use crate::expiry::Expiry;
+use crate::hash;
+use crate::raw::{At, Held, Stripe};
+use crate::stamp::{Cas, StampSource};
+use crate::stats::{ReadTally, Stats, WriteTally};
+use crate::sync::Tally;
+use crate::time::{Tick, TimeSource};
+
+pub(crate) use counter::Step;
+pub(crate) use key_lock::{Claimed, Locked};
+pub(crate) use read::Found;
+use wait::Waiters;
+pub(crate) use wait::{LockWait, block_on};
+pub(crate) use write::Condition;
+
+/// Checked settings of a cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How long an entry lives whose writer does not say.
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) default_lock_time: Duration,
+    pub(crate) max_lock_time: Duration,
+}
+
+/// What a stripe keeps beside its table, under the same lock.
+pub(crate) struct Upkeep {
+    tally: WriteTally,
+    waiters: Waiters,
+}
+
+type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep>;
+
+pub(crate) struct Store<K, V, S> {
+    stripes: Box<[Stripe<K, V, Upkeep>]>,
+    stripe_bits: u32,
+    hasher: S,
+    time: TimeSource,
+    settings: Settings,
+    reads: ReadTally,
+    /// Retired pieces that the epoch has not dropped yet.
+    waiting: Arc<Tally>,
+}
+
+/// The present tick, sampled when first asked for: after the stripe lock was taken, and not at all
+/// for an entry without deadlines.
+struct Now<'t> {
+    time: &'t TimeSource,
+    sampled: Option<Tick>,
+}
+
+impl Now<'_> {
+    fn get(&mut self) -> Tick {
+        *self.sampled.get_or_insert_with(|| self.time.now())
+    }
+}
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// A store of `1 << stripe_bits` stripes with room for `entries` before any of them grows.
+    pub(crate) fn new(
+        stripe_bits: u32,
+        entries: usize,
+        seed: u64,
+        hasher: S,
+        time: TimeSource,
+        settings: Settings,
+    ) -> Self {
+        let count = 1usize << stripe_bits;
+        let share = entries.div_ceil(count);
+        let stripes = (0..count).map(|index| {
+            let upkeep = Upkeep { tally: WriteTally::default(), waiters: Waiters::default() };
+            Stripe::new(share, StampSource::new(index, count, seed), upkeep)
+        });
+        Self {
+            stripes: stripes.collect(),
+            stripe_bits,
+            hasher,
+            time,
+            settings,
+            reads: ReadTally::new(),
+            waiting: Arc::default(),
+        }
+    }
+
+    pub(crate) fn time(&self) -> &TimeSource {
+        &self.time
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64
+    where
+        S: BuildHasher,
+    {
+        hash::spread(self.hasher.hash_one(key))
+    }
+
+    #[inline]
+    fn stripe(&self, hash: u64) -> &Stripe<K, V, Upkeep> {
+        &self.stripes[hash::stripe(hash, self.stripe_bits)]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.stripes.iter().map(Stripe::len).sum()
+    }
+
+    /// Runs `act` under the lock of the stripe that `hash` belongs to, then lets go of everything
+    /// that must not happen under it.
+    fn locked<'s, R>(
+        &'s self,
+        hash: u64,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> Result<R, Refusal> {
+        self.locked_stripe(self.stripe(hash), act)
+    }
+
+    fn locked_stripe<'s, R>(
+        &'s self,
+        stripe: &'s Stripe<K, V, Upkeep>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> Result<R, Refusal> {
+        let entered = reentry::enter()?;
+        let mut held = stripe.hold();
+        let result = act(&mut held, &mut Now { time: &self.time, sampled: None });
+        let due = held.waiters.take_due();
+        let retired = held.release();
+        drop(entered);
+        if let Some(retired) = retired {
+            retired.hand_over(&self.waiting);
+        }
+        for waker in due {
+            waker.wake();
+        }
+        Ok(result)
+    }
+
+    /// Finds the key's entry and makes real what time has done to it: an expired entry is
+    /// unlinked, a lapsed lock is marked as such.
+    fn live(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        is_key: impl FnMut(&K) -> bool,
+        now: &mut Now<'_>,
+    ) -> Option<At> {
+        let at = held.find(hash, is_key)?;
+        if held.is_timeless(at) {
+            return Some(at);
+        }
+        let lock = held.lock_state(at).and_then(|lock| lock.deadline);
+        if held.expires(at).is_some_and(|at| at <= now.get()) {
+            held.unlink(at);
+            held.tally.expired += 1;
+            if lock.is_some() {
+                held.waiters.turn(hash);
+            }
+            return None;
+        }
+        if lock.is_some_and(|deadline| deadline <= now.get()) {
+            held.set_lock_deadline(at, None);
+            held.tally.locks_lapsed += 1;
+            held.waiters.turn(hash);
+        }
+        Some(at)
+    }
+
+    /// The deadline that `expiry` asks for; `current` is that of the entry, if there is one.
+    fn deadline(
+        &self,
+        expiry: Expiry,
+        current: Option<Option<Tick>>,
+        now: &mut Now<'_>,
+    ) -> Option<Tick> {
+        match (expiry, current) {
+            (Expiry::Keep, Some(deadline)) => deadline,
+            (Expiry::Default | Expiry::Keep, _) => {
+                let life = self.settings.time_to_live?;
+                now.get().checked_add(life)
+            }
+            (Expiry::Never, _) => None,
+            (Expiry::After(life), _) => now.get().checked_add(life),
+            (Expiry::At(instant), _) => self.time.tick(instant),
+        }
+    }
+
+    /// Makes every key absent, stripe by stripe.
+    pub(crate) fn clear(&self) -> Result<(), Refusal> {
+        for stripe in &self.stripes {
+            self.locked_stripe(stripe, |held, _| {
+                held.tally.writes += stripe.len() as u64;
+                held.clear();
+                held.waiters.turn_all();
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Hands over everything retired and lets the epoch drop what it can.
+    pub(crate) fn reclaim(&self) -> Result<(), Refusal> {
+        for stripe in &self.stripes {
+            let entered = reentry::enter()?;
+            let retired = stripe.hold().release_all();
+            drop(entered);
+            if let Some(retired) = retired {
+                retired.hand_over(&self.waiting);
+            }
+        }
+        // Garbage is dropped two advances after it was retired; one more to seal this thread's.
+        for _ in 0..4 {
+            crate::epoch::pin().flush();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stats(&self) -> Result<Stats, Refusal> {
+        let mut stats = Stats::default();
+        self.reads.add_to(&mut stats);
+        for stripe in &self.stripes {
+            stats.entries += stripe.len() as u64;
+            self.locked_stripe(stripe, |held, _| {
+                held.tally.add_to(&mut stats);
+                stats.waiting += held.retired_len() as u64;
+            })?;
+        }
+        stats.waiting += self.waiting.get();
+        Ok(stats)
+    }
+}
+
+/// Whether a write under `condition` may go ahead on what is at `at`, an entry that is live.
+fn admit<K, V>(
+    held: &HeldStripe<'_, K, V>,
+    at: Option<At>,
+    condition: Condition,
+    now: &mut Now<'_>,
+) -> Result<(), Refusal>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    let Some(at) = at else {
+        return match condition {
+            Condition::Always | Condition::Absent => Ok(()),
+            Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),
+        };
+    };
+    let lock = held.lock_state(at);
+    let locked_until = lock.and_then(|lock| lock.deadline);
+    let opens = |cas: Cas| lock.is_some_and(|lock| lock.token == cas.to_u64());
+    match (condition, locked_until) {
+        (Condition::Absent, until) => {
+            let current = until.is_none().then(|| Cas::issued(held.stamp(at)));
+            Err(Refusal::Exists { current })
+        }
+        (Condition::Unchanged(cas), _) if opens(cas) => Ok(()),
+        (_, Some(until)) => Err(Refusal::Locked { remaining: until.since(now.get()) }),
+        (Condition::Unchanged(cas), None) if cas.to_u64() != held.stamp(at) => {
+            Err(Refusal::Changed { current: Cas::issued(held.stamp(at)) })
+        }
+        (Condition::Always | Condition::Present | Condition::Unchanged(_), None) => Ok(()),
+    }
+}
+
+impl Upkeep {
+    /// Counts the outcome of a write.
+    fn count<T>(&mut self, outcome: &Result<T, Refusal>) {
+        match outcome {
+            Ok(_) => self.tally.writes += 1,
+            Err(Refusal::Locked { .. }) => self.tally.locks_refused += 1,
+            Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
+            Err(Refusal::Absent | Refusal::Reentrant) => {}
+        }
+    }
+}
+
+/// How a borrowed form of a key finds the key.
+#[inline]
+fn is<K, Q: Equivalent<K> + ?Sized>(key: &Q) -> impl Fn(&K) -> bool {
+    |candidate| key.equivalent(candidate)
+}

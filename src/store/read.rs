@@ -1,0 +1,183 @@
+//! Reads: no lock on a hit or a miss.
+//!
+//! The one exception is proved necessary. Whoever finds that a deadline has passed goes through
+//! the stripe lock, reads the clock there and makes the expiry or the lapse real. To decide it
+//! without the lock is not linearizable: a write that checked the clock before the deadline may
+//! still be on its way to the slot.
+
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use crate::epoch::{self, Guard};
+use crate::error::Refusal;
+use crate::raw::{Node, Standing, ValueRef, View};
+use crate::stamp::Cas;
+
+use super::{Store, is};
+
+/// How many look-ups of a batch are under way at once.
+const GROUP: usize = 16;
+
+/// What a look-up found: the value, and the stamp unless a key lock hides it.
+pub(crate) struct Found<'g, V> {
+    pub(crate) value: ValueRef<'g, V>,
+    pub(crate) cas: Option<Cas>,
+    /// The stamp even if it is hidden, for comparisons inside the crate.
+    pub(crate) stamp: u64,
+}
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// Looks `key` up and counts a hit or a miss.
+    #[inline]
+    pub(crate) fn get<'g, Q>(&'g self, key: &Q, guard: &'g Guard) -> Option<Found<'g, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        S: BuildHasher,
+    {
+        let found = self.peek(self.hash(key), key, guard);
+        let hit = u64::from(found.is_some());
+        self.reads.count(epoch::thread_slot(), hit, 1 - hit);
+        found
+    }
+
+    /// Looks up without counting.
+    #[inline]
+    pub(crate) fn peek<'g, Q>(
+        &'g self,
+        hash: u64,
+        key: &Q,
+        guard: &'g Guard,
+    ) -> Option<Found<'g, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let node = self.stripe(hash).find(hash, is(key), guard)?;
+        let view = node.view();
+        if view.is_timeless() {
+            return Some(Found::new(&view, false));
+        }
+        self.judge(hash, key, node, view, guard)
+    }
+
+    /// Looks `keys` up in order, overlapping the waits for their memory.
+    pub(crate) fn peek_many<'g, 'k, Q>(
+        &'g self,
+        keys: &'k [Q],
+        guard: &'g Guard,
+        mut visit: impl FnMut(&'k Q, Option<Found<'g, V>>),
+    ) where
+        Q: Hash + Equivalent<K>,
+        S: BuildHasher,
+    {
+        for group in keys.chunks(GROUP) {
+            let mut hashes = [0; GROUP];
+            for (hash, key) in hashes.iter_mut().zip(group) {
+                *hash = self.hash(key);
+                self.stripe(*hash).prefetch_bucket(*hash, guard);
+            }
+            for &hash in &hashes[..group.len()] {
+                self.stripe(hash).prefetch_nodes(hash, guard);
+            }
+            for (&hash, key) in hashes.iter().zip(group) {
+                visit(key, self.peek(hash, key, guard));
+            }
+        }
+    }
+
+    /// The entries present now that the clock does not call expired, stripe by stripe.
+    pub(crate) fn walk<'g>(
+        &'g self,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = (&'g K, Found<'g, V>)> {
+        (0..self.stripes.len()).flat_map(|index| self.walk_stripe(index, guard))
+    }
+
+    pub(crate) fn walk_stripe<'g>(
+        &'g self,
+        index: usize,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = (&'g K, Found<'g, V>)> {
+        self.stripes[index].walk(guard).filter_map(|node| {
+            let view = node.view();
+            if view.is_timeless() {
+                return Some((node.key(), Found::new(&view, false)));
+            }
+            let standing = node.standing(&view, self.time.now());
+            unresolved(standing, &view).map(|found| (node.key(), found))
+        })
+    }
+
+    pub(crate) fn stripe_count(&self) -> usize {
+        self.stripes.len()
+    }
+
+    /// Counts what a session or a batch has looked up.
+    pub(crate) fn count_reads(&self, hits: u64, misses: u64) {
+        self.reads.count(epoch::thread_slot(), hits, misses);
+    }
+
+    /// Decides about an entry that has a deadline or a lock.
+    #[cold]
+    fn judge<'g, Q>(
+        &'g self,
+        hash: u64,
+        key: &Q,
+        node: &'g Node<K, V>,
+        view: View<'g, V>,
+        guard: &'g Guard,
+    ) -> Option<Found<'g, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        // The clock is sampled after the view was taken, as `standing` asks.
+        let standing = node.standing(&view, self.time.now());
+        match standing {
+            Standing::Live => Some(Found::new(&view, false)),
+            Standing::Masked => Some(Found::new(&view, true)),
+            Standing::Expired | Standing::Lapsed | Standing::InDoubt => self
+                .resolve(hash, key, guard)
+                // Inside an update closure this thread holds a stripe lock and must not wait for
+                // another.
+                .unwrap_or_else(|_| unresolved(standing, &view)),
+        }
+    }
+
+    /// Looks once more, under the stripe lock, and makes real what time has done.
+    #[cold]
+    fn resolve<'g, Q>(
+        &'g self,
+        hash: u64,
+        key: &Q,
+        guard: &'g Guard,
+    ) -> Result<Option<Found<'g, V>>, Refusal>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.locked(hash, |held, now| {
+            let at = self.live(held, hash, is(key), now)?;
+            let masked = held.lock_state(at).is_some_and(|lock| lock.deadline.is_some());
+            let stamp = held.stamp(at);
+            let cas = (!masked).then(|| Cas::issued(stamp));
+            Some(Found { value: held.value_for(at, guard), cas, stamp })
+        })
+    }
+}
+
+/// The best answer without the stripe lock: an entry that the clock calls expired is absent, and
+/// a stamp that may be a lock's business stays hidden.
+fn unresolved<'g, V>(standing: Standing, view: &View<'g, V>) -> Option<Found<'g, V>> {
+    (standing != Standing::Expired).then(|| Found::new(view, standing != Standing::Live))
+}
+
+impl<'g, V> Found<'g, V> {
+    #[inline]
+    fn new(view: &View<'g, V>, masked: bool) -> Self {
+        let cas = (!masked).then(|| Cas::issued(view.stamp));
+        Self { value: view.value, cas, stamp: view.stamp }
+    }
+}
