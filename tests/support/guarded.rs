@@ -16,8 +16,8 @@ pub(crate) fn guarded<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'stati
     });
     match result.recv_timeout(Duration::from_secs(30)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("stuck"),
-        Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        }
     }
 }
