@@ -58,9 +58,9 @@ impl Copy {
         let verdict = if built.status.success() {
             let run = self.cargo_test(mutant.bound, &["--", "--exact", mutant.model]);
             let report = String::from_utf8_lossy(&run.stdout).into_owned();
-            if report.contains(" 1 failed") || !report.contains("test result") {
+            if report.contains("test result: FAILED") || !report.contains("test result") {
                 Verdict::Caught
-            } else if report.contains(" 1 passed") {
+            } else if report.contains("test result: ok") {
                 Verdict::Survived
             } else {
                 Verdict::Broken(report)
