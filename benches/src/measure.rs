@@ -32,6 +32,9 @@ pub struct Plan {
     pub threads: usize,
     /// Keys per thread and round. `None`: as many as take about a millisecond.
     pub keys: Option<usize>,
+    /// How long to warm up, in milliseconds. Long enough that the subject is back in the caches that
+    /// it shares with those that ran before it.
+    pub warm_up: u64,
     /// How many rounds must count.
     pub wanted: usize,
     /// How many may be tried.
@@ -89,7 +92,7 @@ pub fn rounds(
         start: AtomicUsize::new(0),
         done: AtomicBool::new(false),
         laps: Mutex::new(vec![None; plan.threads]),
-        judge: Mutex::new(Judge { plan, warm: 0, tried: 0, counted: Vec::new() }),
+        judge: Mutex::new(Judge { plan, warmed: 0.0, tried: 0, counted: Vec::new() }),
     };
     std::thread::scope(|scope| {
         for (thread, stream) in streams.iter().enumerate().take(plan.threads) {
@@ -149,7 +152,7 @@ impl Shared {
 /// Decides which rounds count and how long the next one should be.
 struct Judge {
     plan: Plan,
-    warm: usize,
+    warmed: f64,
     tried: usize,
     counted: Vec<f64>,
 }
@@ -160,9 +163,10 @@ impl Judge {
         let nanos = laps.iter().map(Lap::nanos).sum::<f64>() / laps.len() as f64;
         let per_key = (nanos / keys as f64).max(0.1);
         let fitting = (ROUND_NANOS / per_key) as usize;
+        let warming = self.warmed < self.plan.warm_up as f64 * 1e6;
         let long_enough = self.plan.keys.is_some() || keys * 2 >= fitting;
-        if self.warm < 2 {
-            self.warm += usize::from(long_enough);
+        if warming || !long_enough {
+            self.warmed += nanos.max(1.0);
         } else {
             self.tried += 1;
             if counts(laps) {
@@ -171,7 +175,7 @@ impl Judge {
         }
         match self.plan.keys {
             Some(keys) => keys,
-            None if self.warm < 2 => fitting.clamp(SMALLEST_ROUND, keys * 8),
+            None if warming || !long_enough => fitting.clamp(SMALLEST_ROUND, keys * 8),
             None => keys,
         }
     }
@@ -293,7 +297,7 @@ mod tests {
 
     #[test]
     fn tries_are_bounded() {
-        let plan = Plan { threads: 1, keys: Some(4), wanted: usize::MAX, tries: 3 };
+        let plan = Plan { threads: 1, keys: Some(4), warm_up: 0, wanted: usize::MAX, tries: 3 };
         let streams = [Stream::draw(crate::keys::Shape::Uniform, 10, 100, 1)];
         let counted = rounds(plan, &streams, &|| (), &|_, keys| keys.iter().sum());
         assert!(counted.len() <= 3);
@@ -302,7 +306,7 @@ mod tests {
     #[test]
     fn every_thread_runs_every_round_and_between_runs_before_each() {
         let threads = cores().len().min(2);
-        let plan = Plan { threads, keys: Some(4), wanted: usize::MAX, tries: 3 };
+        let plan = Plan { threads, keys: Some(4), warm_up: 0, wanted: usize::MAX, tries: 3 };
         let streams = vec![Stream::draw(crate::keys::Shape::Uniform, 10, 100, 1); threads];
         let (prepared, worked) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let between = || {
@@ -312,8 +316,8 @@ mod tests {
             worked.fetch_add(1, Ordering::Relaxed);
             keys.len() as u64
         });
-        assert_eq!(prepared.into_inner(), 5); // two to warm up
-        assert_eq!(worked.into_inner(), 5 * threads);
+        assert_eq!(prepared.into_inner(), 3);
+        assert_eq!(worked.into_inner(), 3 * threads);
     }
 
     #[test]

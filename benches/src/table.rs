@@ -34,6 +34,8 @@ impl<'a> Contestant<'a> {
 pub struct Effort {
     /// How often the contestants take turns.
     pub turns: usize,
+    /// How long each turn warms up, in milliseconds.
+    pub warm_up: u64,
     /// How many rounds each turn should yield.
     pub wanted: usize,
     /// How many it may try for that.
@@ -78,8 +80,8 @@ impl Race<'_> {
         if !can_run(threads) {
             return Vec::new();
         }
-        let Effort { wanted, tries, .. } = effort;
-        let plan = Plan { threads, keys: self.keys, wanted, tries };
+        let Effort { warm_up, wanted, tries, .. } = effort;
+        let plan = Plan { threads, keys: self.keys, warm_up, wanted, tries };
         rounds(plan, self.streams, &contestant.between, &contestant.work)
     }
 }

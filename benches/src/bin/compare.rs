@@ -27,9 +27,9 @@ fn main() {
     let filters: Vec<String> =
         arguments.into_iter().filter(|argument| !argument.starts_with("--")).collect();
     let effort = if quick {
-        Effort { turns: 3, wanted: 3, tries: 60 }
+        Effort { turns: 3, warm_up: 10, wanted: 3, tries: 60 }
     } else {
-        Effort { turns: 7, wanted: 5, tries: 200 }
+        Effort { turns: 5, warm_up: 40, wanted: 7, tries: 200 }
     };
     let report = Report { filters, effort };
     for entries in [100_000] {
