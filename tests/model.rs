@@ -14,8 +14,11 @@ use proptest::prelude::*;
 use script::{Bytes, SETUPS, run};
 
 fn follows_the_model<V: Value>(setup: usize) {
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    let script = vec(any::<Bytes>(), 1..200);
+    let default = ProptestConfig::default();
+    // A case takes less than a millisecond.
+    let cases = default.cases * 8;
+    let config = ProptestConfig { cases, failure_persistence: None, ..default };
+    let script = vec(any::<Bytes>(), 1..20 * SETUPS[setup].keys.max(10));
     proptest!(config, |(script in script)| run::<V>(SETUPS[setup], &script));
 }
 

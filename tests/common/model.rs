@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use caskade::{Cas, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
 
 /// The settings that the rules depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) default_lock_time: Duration,
@@ -150,7 +150,7 @@ impl Response {
 }
 
 /// One key: its entry, the time, and every stamp it ever had.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) rules: Rules,
     /// Since the clock started.

@@ -238,7 +238,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
 
     /// Both iterators show what the model has, and each entry once.
     fn compare_all(&mut self) {
-        let number = |key: &str| self.keys.iter().position(|name| name == key).expect("a known key");
+        let number =
+            |key: &str| self.keys.iter().position(|name| name == key).expect("a known key");
         let cloned: Vec<_> =
             self.cache(0).iter().map(|(key, v)| (number(&key), (v.number(), v.cas()))).collect();
         let session = self.cache(1).pin();
@@ -303,7 +304,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
                 let time = *choose(&LOCK_TIMES, value);
                 let renewed = lock.renew(time);
                 self.compare(key, Op::RenewLock(token, time), Response::Unlocked(renewed));
-                let until = renewed.map_or(until, |()| self.lock_of(key).map_or(until, |l| l.until));
+                let until =
+                    renewed.map_or(until, |()| self.lock_of(key).map_or(until, |l| l.until));
                 self.held.push(Held { key, lock, until });
             }
             _ => {
