@@ -30,7 +30,7 @@ mod checker {
     use super::*;
 
     fn cas(number: u64) -> Cas {
-        Cas::try_from(number).unwrap()
+        Cas::try_from(number).expect("a stamp")
     }
 
     fn stored(number: u64) -> Response {
