@@ -4,12 +4,14 @@
 //! walks bucket by bucket and ends where the overflow count says that nobody went on.
 
 use crate::hash;
+use crate::sync::Canary;
 
 use super::bucket::{Bucket, SLOTS};
 use super::node::Node;
 
 pub(super) struct Table<K, V> {
     buckets: Box<[Bucket<K, V>]>,
+    canary: Canary,
 }
 
 /// Where a key was found: bucket and slot.
@@ -36,12 +38,13 @@ impl<K, V: 'static> Table<K, V> {
         let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
         // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
         // zeros is a valid bucket: no tags, no overflow, null pointers.
-        Self { buckets: unsafe { Box::from_raw(buckets) } }
+        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::default() }
     }
 
     #[cfg(any(caskade_loom, caskade_shuttle))]
     pub(super) fn new(count: usize) -> Self {
-        Self { buckets: (0..count).map(|_| Bucket::empty()).collect() }
+        let buckets = (0..count).map(|_| Bucket::empty()).collect();
+        Self { buckets, canary: Canary::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -82,6 +85,7 @@ impl<K, V: 'static> Table<K, V> {
         let tag = hash::tag(hash);
         let mut bucket = hash::home(hash, self.len());
         for _ in 0..self.len() {
+            self.canary.observe();
             let here = &self.buckets[bucket];
             let meta = here.meta();
             for slot in meta.matches(tag) {
@@ -161,6 +165,12 @@ impl<K, V: 'static> Table<K, V> {
         for slot in home.meta().matches(hash::tag(hash)) {
             prefetch(home.node(slot));
         }
+    }
+}
+
+impl<K, V> Drop for Table<K, V> {
+    fn drop(&mut self) {
+        self.canary.destroy();
     }
 }
 
