@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use caskade::{Cache, Cas, Clock, LockError, ManualClock, Refusal, SystemClock, Updated};
 use common::execute::{Value, execute};
-use common::model::{Change, Condition, Life, Op, Response, Rules, State, Step};
+use common::model::{Change, Condition, Life, Op, Response, Rules, State, Step, Taken};
 use wgl::{Timed, is_linearizable};
 
 const fn seconds(count: u64) -> Duration {
@@ -51,6 +51,11 @@ mod checker {
 
     fn swap(seen: u64, value: u64) -> Op {
         Op::CompareAndSwap(cas(seen), value, Life::Default)
+    }
+
+    /// The response to a lock taken for a second.
+    fn locked(token: u64) -> Response {
+        Response::Locked(Ok(Taken { token: cas(token), value: 1, until: seconds(1) }))
     }
 
     fn explained(history: &[(Op, Response, u64, u64)]) -> bool {
@@ -157,7 +162,7 @@ mod checker {
             explained(&[
                 (insert(1), stored(10), 0, 1),
                 (insert(1), stored(20), 2, 3),
-                (Op::Lock(seconds(1)), Response::Locked(Ok((cas(token), 1))), 4, 5),
+                (Op::Lock(seconds(1)), locked(token), 4, 5),
             ])
         };
         assert!(history(30));
@@ -167,7 +172,6 @@ mod checker {
 
     #[test]
     fn two_locks_at_once_are_rejected() {
-        let locked = |token| Response::Locked(Ok((cas(token), 1)));
         let lock = Op::Lock(seconds(1));
         let refused = Response::Locked(Err(LockError::Locked { remaining: seconds(1) }));
         let first = (insert(1), stored(10), 0, 1);
@@ -180,9 +184,9 @@ mod checker {
     #[test]
     fn a_lapse_that_only_a_reader_saw_is_rejected() {
         let first = (insert(1), stored(10), 0, 1);
-        let lock = (Op::Lock(seconds(1)), Response::Locked(Ok((cas(20), 1))), 2, 3);
+        let lock = (Op::Lock(seconds(1)), locked(20), 2, 3);
         let advance = (Op::Advance(seconds(1)), Response::Done, 5, 6);
-        let renew = (Op::RenewLock(cas(20), seconds(3)), Response::Unlocked(Ok(())), 4, 9);
+        let renew = (Op::RenewLock(cas(20), seconds(3)), Response::Renewed(Ok(seconds(3))), 4, 9);
         let get = |seen| (Op::GetWithCas, seen, 7, 8);
         assert!(explained(&[first, lock, advance, renew, get(masked(1))]));
         assert!(!explained(&[first, lock, advance, renew, get(versioned(1, 10))]));

@@ -12,7 +12,7 @@ use caskade::{
     Versioned, WriteError,
 };
 
-use super::model::{Change, Condition, Op, Response, Step};
+use super::model::{Change, Condition, Op, Response, Step, Taken};
 
 /// A type of values, each of which stands for a number.
 pub(crate) trait Value: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
@@ -204,18 +204,21 @@ pub(crate) fn execute<V: Value, S: BuildHasher>(
         }
         Op::Lock(time) => {
             let locked = cache.get_and_lock_for(key, time);
-            let response = locked_response(&locked);
+            let response = locked_response(&locked, start);
             let _ = locked.map(KeyLock::into_cas);
             response
         }
         Op::LockWithin(time) => {
             let locked = cache.get_and_lock_within(key, time, Duration::ZERO);
-            let response = locked_response(&locked);
+            let response = locked_response(&locked, start);
             let _ = locked.map(KeyLock::into_cas);
             response
         }
         Op::Unlock(token) => Response::Unlocked(cache.unlock(key, token)),
-        Op::RenewLock(token, time) => Response::Unlocked(cache.renew_lock(key, token, time)),
+        Op::RenewLock(token, time) => {
+            let renewed = cache.renew_lock(key, token, time);
+            Response::Renewed(renewed.map(|until| until - start))
+        }
         Op::LockRemaining => Response::Remaining(cache.lock_remaining(key)),
         Op::DropLock(token) => {
             let _ = cache.unlock(key, token);
@@ -241,9 +244,14 @@ pub(crate) fn execute<V: Value, S: BuildHasher>(
 /// What a lock attempt came to, in the model's terms.
 pub(crate) fn locked_response<V: Value, S: BuildHasher>(
     locked: &Result<KeyLock<String, V, S>, LockError>,
+    start: Instant,
 ) -> Response {
     Response::Locked(match locked {
-        Ok(held) => Ok((held.cas(), held.value().number())),
+        Ok(held) => Ok(Taken {
+            token: held.cas(),
+            value: held.value().number(),
+            until: held.deadline() - start,
+        }),
         Err(error) => Err(*error),
     })
 }

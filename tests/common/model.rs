@@ -123,11 +123,22 @@ pub(crate) enum Response {
     Touched(Result<Option<(u64, Option<Cas>)>, Refusal>),
     /// What came of the update, and what the closure last saw if it was called.
     Updated(Result<Updated, Refusal>, Option<Option<u64>>),
-    Locked(Result<(Cas, u64), LockError>),
+    Locked(Result<Taken, LockError>),
     Unlocked(Result<(), UnlockError>),
+    /// The instant, counted from the start, at which the lock then opens by itself.
+    Renewed(Result<Duration, UnlockError>),
     Remaining(Option<Duration>),
     Counted(Result<(u64, Cas), CounterError>),
     Done,
+}
+
+/// What a caller learns with a lock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) token: Cas,
+    pub(crate) value: u64,
+    /// Counted from the start.
+    pub(crate) until: Duration,
 }
 
 impl Response {
@@ -135,9 +146,8 @@ impl Response {
     pub(crate) fn cas(&self) -> Option<Cas> {
         match *self {
             Self::Versioned(found) | Self::Touched(Ok(found)) => found.and_then(|(_, cas)| cas),
-            Self::Stored(Ok(cas)) | Self::Locked(Ok((cas, _))) | Self::Counted(Ok((_, cas))) => {
-                Some(cas)
-            }
+            Self::Stored(Ok(cas)) | Self::Counted(Ok((_, cas))) => Some(cas),
+            Self::Locked(Ok(taken)) => Some(taken.token),
             Self::Stored(Err(refusal)) => match refusal {
                 Refusal::Exists { current } => current,
                 Refusal::Changed { current } => Some(current),
@@ -238,7 +248,7 @@ impl State {
             }
             Op::Lock(time) | Op::LockWithin(time) => Response::Locked(self.lock(time, offered)),
             Op::Unlock(token) => Response::Unlocked(self.unlock(token)),
-            Op::RenewLock(token, time) => Response::Unlocked(self.renew(token, time)),
+            Op::RenewLock(token, time) => Response::Renewed(self.renew(token, time)),
             Op::LockRemaining => Response::Remaining(self.held().map(|lock| lock.until - self.now)),
             Op::DropLock(token) => {
                 let _ = self.unlock(token);
@@ -402,7 +412,7 @@ impl State {
         if time > max { Err(max) } else { Ok(self.now + time) }
     }
 
-    fn lock(&mut self, time: Duration, offered: Option<Cas>) -> Result<(Cas, u64), LockError> {
+    fn lock(&mut self, time: Duration, offered: Option<Cas>) -> Result<Taken, LockError> {
         let until = self.lock_until(time).map_err(|max| LockError::TooLong { max })?;
         let entry = self.entry.ok_or(LockError::Absent)?;
         if let Some(lock) = self.held() {
@@ -410,7 +420,7 @@ impl State {
         }
         let token = self.draw(offered);
         self.entry = Some(Entry { lock: Some(Lock { token, until }), ..entry });
-        Ok((token, entry.value))
+        Ok(Taken { token, value: entry.value, until })
     }
 
     /// The entry that `token` opens.
@@ -430,11 +440,11 @@ impl State {
         Ok(())
     }
 
-    fn renew(&mut self, token: Cas, time: Duration) -> Result<(), UnlockError> {
+    fn renew(&mut self, token: Cas, time: Duration) -> Result<Duration, UnlockError> {
         let until = self.lock_until(time).map_err(|max| UnlockError::TooLong { max })?;
         let entry = self.opened(token)?;
         self.entry = Some(Entry { lock: Some(Lock { token, until }), ..entry });
-        Ok(())
+        Ok(until)
     }
 
     fn count(

@@ -269,10 +269,10 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     fn lock_and_hold(&mut self, key: usize, bytes: Bytes) {
         let time = *choose(&LOCK_TIMES, bytes[2]);
         let locked = self.cache(key).get_and_lock_for(&self.keys[key], time);
-        self.compare(key, Op::Lock(time), locked_response(&locked));
+        self.compare(key, Op::Lock(time), locked_response(&locked, self.start));
         let Ok(lock) = locked else { return };
         assert_eq!(*lock.key(), self.keys[key]);
-        let until = self.lock_of(key).expect("the model says that it is locked").until;
+        let until = lock.deadline() - self.start;
         self.held.push(Held { key, lock, until });
     }
 
@@ -283,6 +283,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         }
         let Held { key, mut lock, until } = self.held.remove(usize::from(which) % self.held.len());
         let token = lock.cas();
+        assert_eq!(lock.deadline() - self.start, until);
         assert_eq!(lock.remaining(), until.saturating_sub(self.states[key].now), "{self:?}");
         match choice % 8 {
             0 | 1 => {
@@ -302,11 +303,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             }
             5 | 6 => {
                 let time = *choose(&LOCK_TIMES, value);
-                let renewed = lock.renew(time);
-                self.compare(key, Op::RenewLock(token, time), Response::Unlocked(renewed));
-                let until =
-                    renewed.map_or(until, |()| self.lock_of(key).map_or(until, |l| l.until));
-                self.held.push(Held { key, lock, until });
+                let renewed = lock.renew(time).map(|()| lock.deadline() - self.start);
+                self.compare(key, Op::RenewLock(token, time), Response::Renewed(renewed));
+                self.held.push(Held { key, lock, until: renewed.unwrap_or(until) });
             }
             _ => {
                 drop(lock);
