@@ -120,7 +120,7 @@ fn a_step_keeps_the_expiry_and_a_window_starts_with_its_first_count() {
     let window = Expiry::After(60 * second);
     for count in 1..=3u32 {
         assert_eq!(*cache.increment_or_insert("n", 1, 1, window).unwrap(), count);
-        clock.advance(20 * second - Duration::from_nanos(u64::from(count == 3).into()));
+        clock.advance(20 * second - Duration::from_nanos(u64::from(count == 3)));
     }
     assert_eq!(*cache.increment("n", 1).unwrap(), 4);
     clock.advance(Duration::from_nanos(1));
