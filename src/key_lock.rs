@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::store::Claimed;
 use crate::time::Tick;
@@ -72,13 +72,33 @@ where
         self.token
     }
 
+    /// The instant of the cache's clock at which the lock opens by itself, unless it is renewed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Clock, ManualClock};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// assert_eq!(held.deadline(), clock.now() + Duration::from_secs(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.cache.store().time().instant(self.deadline)
+    }
+
     /// How long the lock holds from now on; zero if its time is up.
     ///
     /// # Examples
     ///
     /// ```
     /// use caskade::{Cache, ManualClock};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let clock = ManualClock::new();
     /// let cache = Cache::builder().clock(clock.clone()).build()?;
@@ -108,7 +128,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;

@@ -296,7 +296,7 @@ impl<V: Value> Scene<V> {
             "get_and_lock" => self.locking(self.cache.get_and_lock(K)),
             "get_and_lock_within" => self.locking(self.cache.get_and_lock_within(K, zero, zero)),
             "unlock" => unlocking(self.cache.unlock(K, seen)),
-            "renew_lock" => unlocking(self.cache.renew_lock(K, seen, LOCK)),
+            "renew_lock" => unlocking(self.cache.renew_lock(K, seen, LOCK).map(drop)),
             _ => return None,
         })
     }
