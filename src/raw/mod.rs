@@ -45,6 +45,6 @@ mod stripe;
 mod table;
 mod word;
 
-pub(crate) use node::{BlankLock, Node, Standing, View};
-pub(crate) use stripe::{At, Held, Stripe};
+pub(crate) use node::{BlankLock, LockState, Node, Standing, View};
+pub(crate) use stripe::{At, Held, Retired, Search, Stripe};
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

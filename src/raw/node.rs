@@ -63,13 +63,16 @@ pub(crate) struct LockState {
     pub(crate) deadline: Option<Tick>,
 }
 
+/// In this order, so that what a look-up reads lies together at the front: of nodes 48 bytes
+/// apart, fewer then straddle a cache line where it matters.
+#[repr(C)]
 pub(crate) struct Node<K, V> {
     state: AtomicU64,
     times: AtomicU64,
-    hash: u64,
-    canary: Canary,
     key: K,
     body: Body<V>,
+    hash: u64,
+    canary: Canary,
 }
 
 /// `cells` if `V` is a word, `value` if not; the type alone decides.

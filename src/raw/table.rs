@@ -70,6 +70,28 @@ impl<K, V: 'static> Table<K, V> {
         if bucket + 1 == self.len() { 0 } else { bucket + 1 }
     }
 
+    #[inline(always)]
+    fn home(&self, hash: u64) -> &Bucket<K, V> {
+        &self.buckets[hash::home(hash, self.len())]
+    }
+
+    /// Starts loading the bucket where a look-up begins.
+    #[inline(always)]
+    pub(super) fn prefetch_home(&self, hash: u64) {
+        prefetch(self.home(hash));
+    }
+
+    /// Starts loading the node that a look-up most likely ends at, and returns it. Null if the
+    /// home bucket has none.
+    #[inline(always)]
+    pub(super) fn likely(&self, hash: u64) -> *mut Node<K, V> {
+        let home = self.home(hash);
+        let slot = home.meta().matches(hash::tag(hash)).next();
+        let node = slot.map_or(std::ptr::null_mut(), |slot| home.node(slot));
+        prefetch(node);
+        node
+    }
+
     /// Finds the node whose key satisfies `is_key`.
     ///
     /// # Safety
@@ -82,10 +104,11 @@ impl<K, V: 'static> Table<K, V> {
         hash: u64,
         mut is_key: impl FnMut(&K) -> bool,
     ) -> Option<(At, *mut Node<K, V>)> {
+        self.canary.observe();
         let tag = hash::tag(hash);
         let mut bucket = hash::home(hash, self.len());
-        for _ in 0..self.len() {
-            self.canary.observe();
+        let mut left = self.len();
+        loop {
             let here = &self.buckets[bucket];
             let meta = here.meta();
             for slot in meta.matches(tag) {
@@ -95,12 +118,12 @@ impl<K, V: 'static> Table<K, V> {
                     return Some((At { bucket, slot }, node));
                 }
             }
-            if meta.ends_probe() {
+            left -= 1;
+            if meta.ends_probe() || left == 0 {
                 return None;
             }
             bucket = self.after(bucket);
         }
-        None
     }
 
     /// Publishes `node`, whose key must be absent. For holders of the stripe lock.
@@ -151,19 +174,6 @@ impl<K, V: 'static> Table<K, V> {
                 let hash = unsafe { (*node).hash() };
                 self.place(hash, node);
             }
-        }
-    }
-
-    /// Starts loading the home bucket of `hash`.
-    pub(super) fn prefetch_home(&self, hash: u64) {
-        prefetch(&raw const self.buckets[hash::home(hash, self.len())]);
-    }
-
-    /// Starts loading the nodes that a probe for `hash` is likely to look at.
-    pub(super) fn prefetch_nodes(&self, hash: u64) {
-        let home = &self.buckets[hash::home(hash, self.len())];
-        for slot in home.meta().matches(hash::tag(hash)) {
-            prefetch(home.node(slot));
         }
     }
 }

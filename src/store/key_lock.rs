@@ -83,11 +83,11 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let at = self.live(held, hash, is(key), now).ok_or(Refusal::Absent)?;
-        match held.lock_state(at).and_then(|lock| lock.deadline) {
-            None => Ok(at),
+        let entry = self.live(held, hash, is(key), now).ok_or(Refusal::Absent)?;
+        match entry.locked_until() {
+            None => Ok(entry.at),
             Some(until) => {
-                held.tally.locks_refused += 1;
+                held.tally.rare.locks_refused += 1;
                 Err(Refusal::Locked { remaining: until.since(now.get()) })
             }
         }
@@ -106,7 +106,7 @@ where
         let token = held.next_stamp();
         let deadline = self.lock_deadline(time, now);
         held.attach_lock(at, blank, deadline, token);
-        held.tally.locks_taken += 1;
+        held.tally.rare.locks_taken += 1;
         let (key, value) = (held.key_for(at, guard), held.value_for(at, guard));
         Locked { token: Cas::issued(token), deadline, key, value }
     }
@@ -185,13 +185,12 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let at = self.live(held, hash, is(key), now).ok_or(UnlockError::Absent)?;
-        let Some(lock) = held.lock_state(at) else { return Err(UnlockError::NotLocked) };
-        let Some(deadline) = lock.deadline else { return Err(UnlockError::NotLocked) };
-        if lock.token == token.to_u64() {
-            return Ok(at);
+        let entry = self.live(held, hash, is(key), now).ok_or(UnlockError::Absent)?;
+        let deadline = entry.locked_until().ok_or(UnlockError::NotLocked)?;
+        if entry.lock.is_some_and(|lock| lock.token == token.to_u64()) {
+            return Ok(entry.at);
         }
-        held.tally.locks_refused += 1;
+        held.tally.rare.locks_refused += 1;
         Err(UnlockError::WrongToken { remaining: deadline.since(now.get()) })
     }
 
@@ -202,8 +201,7 @@ where
     {
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now)?;
-            let until = held.lock_state(at)?.deadline?;
+            let until = self.live(held, hash, is(key), now)?.locked_until()?;
             Some(until.since(now.get()))
         })
     }

@@ -22,9 +22,13 @@ use crate::time::Tick;
 use super::Store;
 use super::key_lock::Locked;
 
-/// The waiters of a stripe. Few at any time, so a queue for all keys is enough.
+/// The waiters of a stripe. There are hardly ever any, so they take one word.
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(super) struct Waiters(Option<Box<Line>>);
+
+/// Few wait at any time, so one queue for all keys of the stripe is enough.
+#[derive(Default)]
+struct Line {
     queue: VecDeque<Waiter>,
     last_number: u64,
     /// Whom to wake once the stripe lock is released.
@@ -41,40 +45,53 @@ struct Waiter {
 impl Waiters {
     /// The lock of `hash` has ended: its first waiter may try.
     pub(super) fn turn(&mut self, hash: u64) {
-        if let Some(first) = self.queue.iter().find(|waiter| waiter.hash == hash) {
-            self.due.push(first.waker.clone());
+        let Some(line) = &mut self.0 else { return };
+        if let Some(first) = line.queue.iter().find(|waiter| waiter.hash == hash) {
+            line.due.push(first.waker.clone());
         }
     }
 
     /// All locks have ended.
     pub(super) fn turn_all(&mut self) {
-        self.due.extend(self.queue.iter().map(|waiter| waiter.waker.clone()));
+        let Some(line) = &mut self.0 else { return };
+        line.due.extend(line.queue.iter().map(|waiter| waiter.waker.clone()));
     }
 
-    pub(super) fn take_due(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.due)
+    /// Takes out whom to wake. The line goes with the last waiter.
+    #[inline]
+    pub(super) fn take_due(&mut self) -> Option<Vec<Waker>> {
+        let line = self.0.as_mut()?;
+        let due = std::mem::take(&mut line.due);
+        if line.queue.is_empty() {
+            self.0 = None;
+        }
+        Some(due)
     }
 
     /// Whether somebody who is still waiting at `now` came before waiter `number`.
     fn has_earlier(&self, hash: u64, number: Option<u64>, now: Tick) -> bool {
+        let Some(line) = &self.0 else { return false };
         let before = |waiter: &&Waiter| number.is_none_or(|number| waiter.number < number);
-        self.queue.iter().filter(before).any(|waiter| waiter.hash == hash && waiter.until > now)
+        line.queue.iter().filter(before).any(|waiter| waiter.hash == hash && waiter.until > now)
     }
 
     /// Lines up, or renews the waker of one who has.
     fn line_up(&mut self, hash: u64, number: Option<u64>, until: Tick, waker: &Waker) -> u64 {
-        if let Some(waiter) = self.queue.iter_mut().find(|waiter| Some(waiter.number) == number) {
+        let line = self.0.get_or_insert_default();
+        if let Some(waiter) = line.queue.iter_mut().find(|waiter| Some(waiter.number) == number) {
             waiter.waker.clone_from(waker);
             return waiter.number;
         }
-        self.last_number += 1;
-        let number = self.last_number;
-        self.queue.push_back(Waiter { hash, number, until, waker: waker.clone() });
+        line.last_number += 1;
+        let number = line.last_number;
+        line.queue.push_back(Waiter { hash, number, until, waker: waker.clone() });
         number
     }
 
     fn leave(&mut self, number: Option<u64>) {
-        self.queue.retain(|waiter| Some(waiter.number) != number);
+        if let Some(line) = &mut self.0 {
+            line.queue.retain(|waiter| Some(waiter.number) != number);
+        }
     }
 }
 
