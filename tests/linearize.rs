@@ -10,7 +10,8 @@ mod wgl;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::RandomState;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use caskade::{Cache, Cas, Clock, LockError, ManualClock, Refusal, SystemClock, Updated};
@@ -328,10 +329,13 @@ struct Round<V: Value> {
     rules: Rules,
     keys: usize,
     kinds: Vec<Kind>,
+    /// Per thread.
+    most_ops: usize,
+    begun: Vec<Done>,
 }
 
 impl<V: Value> Round<V> {
-    fn new(dice: &mut Dice) -> Self {
+    fn new(dice: &mut Dice, threads: usize) -> Self {
         let clock = ManualClock::new();
         let rules = Rules { time_to_live: dice.one_of(&[None, Some(seconds(2))]), ..RULES };
         let mut builder = Cache::builder()
@@ -347,7 +351,11 @@ impl<V: Value> Round<V> {
         let cache = builder.build().expect("the settings are valid");
         let mut kinds = vec![Kind::Read, Kind::ReadVersioned];
         kinds.extend((0..1 + dice.below(5)).map(|_| dice.one_of(&KINDS)));
-        Self { cache, clock, start, rules, keys: 1 + dice.below(KEYS.len()), kinds }
+        let keys = 1 + dice.below(KEYS.len());
+        let (most_ops, begun) = (48 / threads, Vec::new());
+        let mut round = Self { cache, clock, start, rules, keys, kinds, most_ops, begun };
+        round.begun = round.begin(dice);
+        round
     }
 
     /// Carries out an operation and takes the time before and after.
@@ -363,9 +371,23 @@ impl<V: Value> Round<V> {
         Timed { op, response, invoked, returned: SystemClock.now() }
     }
 
-    /// What one thread does. Only thread 0 moves the clock.
-    fn work(&self, thread: usize, mut dice: Dice, mut known: [Vec<Cas>; 3]) -> Vec<Done> {
-        let count = 2 + dice.below(7);
+    /// The first step on each key, before the threads start.
+    fn begin(&self, dice: &mut Dice) -> Vec<Done> {
+        let first = |key| {
+            let op = if dice.below(4) == 0 { Op::Discard } else { Op::Insert(7, Life::Default) };
+            (key, self.timed(key, op))
+        };
+        (0..self.keys).map(first).collect()
+    }
+
+    /// What one of the threads does. Only thread 0 moves the clock.
+    fn work(&self, thread: usize, mut dice: Dice) -> Vec<Done> {
+        let mut known: [Vec<Cas>; 3] = Default::default();
+        for (key, first) in &self.begun {
+            known[*key].push(Cas::try_from(5).expect("five is a stamp"));
+            known[*key].extend(first.response.cas());
+        }
+        let count = 2 + dice.below(self.most_ops - 1);
         let mut done = Vec::with_capacity(count);
         for _ in 0..count {
             let key = dice.below(self.keys);
@@ -381,44 +403,15 @@ impl<V: Value> Round<V> {
         done
     }
 
-    fn run(&self, threads: usize, dice: &mut Dice) -> Vec<Done> {
-        let mut done = Vec::new();
-        let mut known: [Vec<Cas>; 3] = Default::default();
-        for (key, known) in known.iter_mut().enumerate() {
-            let op = if dice.below(4) == 0 { Op::Discard } else { Op::Insert(7, Life::Default) };
-            let first = self.timed(key, op);
-            known.extend(first.response.cas());
-            known.push(Cas::try_from(5).expect("five is a stamp"));
-            done.push((key, first));
-        }
-        let waiting = AtomicUsize::new(threads);
-        std::thread::scope(|scope| {
-            let spawn = |thread| {
-                let (dice, known) = (Dice(dice.below(usize::MAX) as u64), known.clone());
-                let waiting = &waiting;
-                scope.spawn(move || {
-                    waiting.fetch_sub(1, Ordering::AcqRel);
-                    while waiting.load(Ordering::Acquire) > 0 {
-                        std::thread::yield_now();
-                    }
-                    self.work(thread, dice, known)
-                })
-            };
-            let workers: Vec<_> = (0..threads).map(spawn).collect();
-            for worker in workers {
-                done.extend(worker.join().expect("no thread panics"));
-            }
-        });
-        for key in 0..KEYS.len() {
-            done.push((key, self.timed(key, Op::LockRemaining)));
-            done.push((key, self.timed(key, Op::GetWithCas)));
-        }
-        done
+    /// The last steps, after the threads.
+    fn end(&self) -> Vec<Done> {
+        let last = |op| (0..self.keys).map(move |key| (key, self.timed(key, op)));
+        last(Op::LockRemaining).chain(last(Op::GetWithCas)).collect()
     }
 
     fn check(&self, done: &[Done]) {
         let mut owners = HashMap::new();
-        for key in 0..KEYS.len() {
+        for key in 0..self.keys {
             let history: Vec<Timed> = done
                 .iter()
                 .filter(|(of, timed)| *of == key || concerns_all(&timed.op))
@@ -456,15 +449,88 @@ fn listing(history: &[Timed]) -> String {
     })
 }
 
-const ROUNDS: u64 = 15_000;
+/// Where the threads of a test meet. They spin, so that they leave together.
+struct Gate {
+    threads: usize,
+    arrived: AtomicUsize,
+    broken: AtomicBool,
+}
 
-fn histories_are_linearizable<V: Value>(threads: usize) {
-    for seed in 0..ROUNDS {
-        let mut dice = Dice(seed << 8 | threads as u64);
-        let round = Round::<V>::new(&mut dice);
-        let done = round.run(threads, &mut dice);
-        round.check(&done);
+impl Gate {
+    fn new(threads: usize) -> Self {
+        Self { threads, arrived: AtomicUsize::new(0), broken: AtomicBool::new(false) }
     }
+
+    fn pass(&self) {
+        let number = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let all = (number / self.threads + 1) * self.threads;
+        for spins in 0.. {
+            if self.arrived.load(Ordering::Acquire) >= all {
+                return;
+            }
+            assert!(!self.broken.load(Ordering::Relaxed), "another thread has panicked");
+            if spins % 256 == 255 {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Lets the other threads out if this one panics.
+struct Member<'a>(&'a Gate);
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+const ROUNDS: u64 = 30_000;
+
+/// Held by the test whose threads are running: they need the processors for themselves, or else
+/// they seldom meet.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same threads for all rounds. Thread 0, which is the caller, prepares and checks.
+fn histories_are_linearizable<V: Value>(threads: usize) {
+    let _alone = alone();
+    let gate = Gate::new(threads);
+    let current = RwLock::new(Round::<V>::new(&mut Dice(0), threads));
+    let done = Mutex::new(Vec::new());
+    let work = |seed: u64, thread: usize| {
+        gate.pass();
+        let mine = {
+            let round = current.read().expect("no thread has panicked");
+            gate.pass();
+            round.work(thread, Dice((seed << 8) + thread as u64))
+        };
+        done.lock().expect("no thread has panicked").extend(mine);
+        gate.pass();
+    };
+    std::thread::scope(|scope| {
+        for thread in 1..threads {
+            let (gate, work) = (&gate, &work);
+            scope.spawn(move || {
+                let _member = Member(gate);
+                (0..ROUNDS).for_each(|seed| work(seed, thread));
+            });
+        }
+        let _member = Member(&gate);
+        for seed in 0..ROUNDS {
+            let round = Round::new(&mut Dice(!seed), threads);
+            *current.write().expect("no thread has panicked") = round;
+            work(seed, 0);
+            let round = current.read().expect("no thread has panicked");
+            let seen = std::mem::take(&mut *done.lock().expect("no thread has panicked"));
+            round.check(&[round.begun.clone(), seen, round.end()].concat());
+        }
+    });
 }
 
 #[test]
@@ -487,26 +553,29 @@ fn four_threads_on_texts_are_linearizable() {
     histories_are_linearizable::<String>(4);
 }
 
-/// Each thread takes the key's lock for its update and waits for it; nobody gives up, nobody is
-/// overtaken by a write in between.
+/// Each thread takes the key's lock for its update and waits for it: nobody gives up, and nobody
+/// writes in between.
 #[test]
 fn updates_that_take_turns_are_linearizable() {
-    for seed in 0..ROUNDS / 10 {
-        let mut dice = Dice(seed);
-        let round = Round::<String>::new(&mut dice);
-        let work = |_: usize| -> Vec<Done> {
-            let ops = [Op::FetchUpdateLocked(Change::Add(1)), Op::Get];
-            (0..8).map(|index| (0, round.timed(0, ops[index % 2]))).collect()
+    let _alone = alone();
+    let clock = ManualClock::new();
+    let start = clock.now();
+    for _ in 0..ROUNDS / 20 {
+        let cache = Cache::builder().clock(clock.clone()).build().expect("valid settings");
+        let timed = |op| {
+            let invoked = SystemClock.now();
+            let response = execute::<u64, _>(&cache, KEYS[0], &op, start);
+            Timed { op, response, invoked, returned: SystemClock.now() }
         };
-        let mut done = vec![(0, round.timed(0, Op::Insert(0, Life::Default)))];
+        let mut history = vec![timed(Op::Insert(0, Life::Default))];
+        let ops = [Op::FetchUpdateLocked(Change::Add(1)), Op::Get];
+        let work = || (0..8).map(|index| timed(ops[index % 2])).collect::<Vec<_>>();
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..3).map(|thread| scope.spawn(move || work(thread))).collect();
-            for worker in workers {
-                done.extend(worker.join().expect("no thread panics"));
-            }
+            let workers = [(); 3].map(|()| scope.spawn(&work));
+            history.extend(workers.into_iter().flat_map(|worker| worker.join().expect("works")));
         });
-        done.push((0, round.timed(0, Op::Get)));
-        assert_eq!(done[done.len() - 1].1.response, Response::Value(Some(12)));
-        round.check(&done);
+        history.push(timed(Op::Get));
+        assert_eq!(history[history.len() - 1].response, Response::Value(Some(12)));
+        assert!(is_linearizable(&State::new(RULES), &history), "{}", listing(&history));
     }
 }
