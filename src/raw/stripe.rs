@@ -143,7 +143,7 @@ impl<'g, K, V: 'static> Search<'g, K, V> {
             return Some(likely);
         }
         // SAFETY: [R1] as above.
-        let (_, node) = unsafe { self.table.find(self.hash, is_key) }?;
+        let (_, node) = unsafe { self.table.find(self.hash, |node| is_key(node.key())) }?;
         // SAFETY: [R1] as above.
         Some(unsafe { &*node })
     }
@@ -181,9 +181,16 @@ where
 
     /// Finds the key's place. `is_key` is user code; nothing has been modified when it runs.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, is_key: impl FnMut(&K) -> bool) -> Option<At> {
+    pub(crate) fn find(&self, hash: u64, mut is_key: impl FnMut(&K) -> bool) -> Option<At> {
         // SAFETY: [R2] the lock is held.
-        unsafe { self.table().find(hash, is_key) }.map(|(at, _)| at)
+        unsafe { self.table().find(hash, |node| is_key(node.key())) }.map(|(at, _)| at)
+    }
+
+    /// Finds the place of the entry that was locked with `token`, without running user code.
+    pub(crate) fn find_token(&self, hash: u64, token: u64) -> Option<At> {
+        let is_it = |node: &Node<K, V>| node.lock_state().is_some_and(|lock| lock.token == token);
+        // SAFETY: [R2] the lock is held.
+        unsafe { self.table().find(hash, is_it) }.map(|(at, _)| at)
     }
 
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
@@ -465,10 +472,14 @@ impl<K: Send + 'static, V: Send + 'static> Retired<K, V> {
         let pieces = self.0.len() as u64;
         waiting.add(pieces);
         let counted = Arc::clone(waiting);
-        epoch::pin().defer(move || {
+        let guard = epoch::pin();
+        guard.defer(move || {
             drop(self);
             counted.sub(pieces);
         });
+        // This thread may never come back: let others drop the batch.
+        guard.flush();
+        drop(guard);
         if waiting.get() > WAITING_LIMIT {
             help_collect(waiting);
         }

@@ -92,7 +92,7 @@ impl<K, V: 'static> Table<K, V> {
         node
     }
 
-    /// Finds the node whose key satisfies `is_key`.
+    /// Finds the node that satisfies `is_it`, among those with this hash's tag.
     ///
     /// # Safety
     ///
@@ -102,7 +102,7 @@ impl<K, V: 'static> Table<K, V> {
     pub(super) unsafe fn find(
         &self,
         hash: u64,
-        mut is_key: impl FnMut(&K) -> bool,
+        mut is_it: impl FnMut(&Node<K, V>) -> bool,
     ) -> Option<(At, *mut Node<K, V>)> {
         self.canary.observe();
         let tag = hash::tag(hash);
@@ -114,7 +114,7 @@ impl<K, V: 'static> Table<K, V> {
             for slot in meta.matches(tag) {
                 let node = here.node(slot);
                 // SAFETY: a pointer in a slot is null or a node's, alive by the caller's promise.
-                if unsafe { node.as_ref() }.is_some_and(|node| is_key(node.key())) {
+                if unsafe { node.as_ref() }.is_some_and(&mut is_it) {
                     return Some((At { bucket, slot }, node));
                 }
             }

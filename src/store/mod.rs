@@ -16,7 +16,6 @@ mod write;
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use equivalent::Equivalent;
@@ -33,7 +32,7 @@ use crate::time::{Tick, TimeSource};
 pub(crate) use counter::Step;
 pub(crate) use key_lock::{Claimed, Locked};
 pub(crate) use read::Found;
-use wait::Waiters;
+use wait::{Leaving, Waiters};
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
 
@@ -78,6 +77,51 @@ impl Live {
     /// When the key's lock lapses, if it is locked.
     fn locked_until(&self) -> Option<Tick> {
         self.lock?.deadline
+    }
+}
+
+/// A stretch of code under a stripe lock. When it ends, by a panic of user code as well, the lock
+/// is released first and then everything is done that must not happen under it.
+struct Scope<'s, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    store: &'s Store<K, V, S>,
+    held: Option<HeldStripe<'s, K, V>>,
+    entered: Option<reentry::Entered>,
+}
+
+impl<K, V, S> Drop for Scope<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut held) = self.held.take() else { return };
+        let leaving = held.waiters.take_leaving();
+        let retired = held.release();
+        self.entered = None;
+        if leaving.is_some() || retired.is_some() {
+            self.let_go(leaving, retired);
+        }
+    }
+}
+
+impl<K, V, S> Scope<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[cold]
+    fn let_go(&self, leaving: Option<Leaving>, retired: Option<Retired<K, V>>) {
+        if let Some(retired) = retired {
+            retired.hand_over(&self.store.waiting);
+        }
+        if let Some(leaving) = leaving {
+            leaving.go();
+        }
     }
 }
 
@@ -168,26 +212,9 @@ where
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
     ) -> Result<R, Refusal> {
         let entered = reentry::enter()?;
-        let mut held = stripe.hold();
-        let result = act(&mut held, &mut Now { time: &self.time, sampled: None });
-        let due = held.waiters.take_due();
-        let retired = held.release();
-        drop(entered);
-        if due.is_some() || retired.is_some() {
-            self.let_go(due, retired);
-        }
-        Ok(result)
-    }
-
-    /// What must happen after a stripe lock is released and rarely has to.
-    #[cold]
-    fn let_go(&self, due: Option<Vec<Waker>>, retired: Option<Retired<K, V>>) {
-        if let Some(retired) = retired {
-            retired.hand_over(&self.waiting);
-        }
-        for waker in due.into_iter().flatten() {
-            waker.wake();
-        }
+        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
+        let held = scope.held.as_mut().expect("held until the scope ends");
+        Ok(act(held, &mut Now { time: &self.time, sampled: None }))
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
