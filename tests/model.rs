@@ -29,7 +29,6 @@ fn follows_the_model<V: Value>(setup: usize) {
 }
 
 #[test]
-#[ignore = "says `Kept(None)`, as if the key were still locked"]
 fn an_update_that_locks_and_keeps_tells_the_stamp_like_any_other() {
     let cache = Cache::new();
     let stored = cache.insert("k", 1).unwrap();

@@ -308,7 +308,6 @@ fn a_panic_in_the_closure_of_an_escalated_update_unlocks_the_key() {
 }
 
 #[test]
-#[ignore = "a panic of Hash or Eq between lock and write leaves the key locked until it lapses"]
 fn a_panic_in_the_key_of_an_escalated_update_unlocks_the_key() {
     for &(name, filled, operation) in ESCALATED {
         for point in [Point::Hash, Point::Eq, Point::KeyClone] {
@@ -318,7 +317,6 @@ fn a_panic_in_the_key_of_an_escalated_update_unlocks_the_key() {
 }
 
 #[test]
-#[ignore = "a panic of Hash or Eq in KeyLock::unlock leaves the key locked until it lapses"]
 fn a_panic_in_the_key_of_an_unlock_leaves_no_lock() {
     for point in [Point::Hash, Point::Eq] {
         inject("KeyLock::unlock", true, UNLOCK, point);
@@ -469,12 +467,12 @@ fn locked_cache() -> (Cache<&'static str, u64>, ManualClock, Cas) {
 }
 
 #[test]
-fn a_panic_in_a_waker_surfaces_after_the_unlock() {
+fn a_panic_in_a_waker_is_swallowed() {
     let (cache, _, token) = locked_cache();
     let waker = Waker::from(Arc::new(Bomb));
     let mut waiting = pin!(cache.get_and_lock_async("k", Duration::ZERO, PATIENCE));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    assert!(explodes(|| cache.unlock("k", token)).is_none());
+    assert_eq!(cache.unlock("k", token), Ok(()));
     assert_eq!(cache.lock_remaining("k"), None);
     assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
     cache.insert("other", 1).unwrap();
@@ -489,24 +487,21 @@ fn second_is_woken(act: impl FnOnce(&Cache<&'static str, u64>, &ManualClock)) ->
     let mut second = pin!(cache.get_and_lock_async("k", Duration::ZERO, PATIENCE));
     assert!(first.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
     assert!(second.as_mut().poll(&mut Context::from_waker(&ring)).is_pending());
-    assert!(explodes(|| act(&cache, &clock)).is_none());
+    act(&cache, &clock);
     bell.0.load(Ordering::SeqCst) > 0
 }
 
 #[test]
-#[ignore = "a panic in one waker keeps those behind it from being woken by clear"]
 fn a_panic_in_a_waker_does_not_keep_clear_from_waking_the_others() {
     assert!(second_is_woken(|cache, _| cache.clear()));
 }
 
 #[test]
-#[ignore = "a panic in one waker keeps those behind it from being woken by the clock"]
 fn a_panic_in_a_waker_does_not_keep_the_clock_from_waking_the_others() {
     assert!(second_is_woken(|_, clock| clock.advance(PATIENCE)));
 }
 
 #[test]
-#[ignore = "an update that notices a lapse and then panics forgets to wake the waiter"]
 fn a_panicking_update_that_notices_an_expiry_wakes_the_waiter() {
     let (cache, clock, token) = locked_cache();
     let second = Duration::from_secs(1);
@@ -547,7 +542,6 @@ impl Eq for Stubborn {}
 const CHILD: &str = "CASKADE_PANICS_CHILD";
 
 #[test]
-#[ignore = "KeyLock unlocks in its drop while unwinding, and a second panic there aborts"]
 fn a_key_that_panics_every_time_does_not_abort_the_process() {
     const NAME: &str = "a_key_that_panics_every_time_does_not_abort_the_process";
     if std::env::var_os(CHILD).is_some() {

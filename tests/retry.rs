@@ -228,7 +228,6 @@ fn every_decision_under_the_lock_opens_it() {
 }
 
 #[test]
-#[ignore = "Kept carries no stamp after a decision to keep under the retry's own lock"]
 fn keeping_under_the_lock_tells_the_stamp() {
     let (cache, _) = cache();
     let cas = cache.insert(K, 1).unwrap();

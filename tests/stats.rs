@@ -152,7 +152,6 @@ fn locks_are_counted_when_taken_refused_and_lapsed() {
 }
 
 #[test]
-#[ignore = "each poll of a waiter counts as a refusal"]
 fn a_lock_that_was_waited_for_was_not_refused() {
     use std::task::{Context, Waker};
     expect([("taken", 2)], |cache, _| {

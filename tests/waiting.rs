@@ -277,7 +277,6 @@ fn a_waiter_out_of_patience_does_not_hold_up_those_behind_it() {
 }
 
 #[test]
-#[ignore = "the turn of a waiter that is never polled again is not passed on when its time is up"]
 fn a_waiter_behind_one_that_is_never_polled_again_is_woken_when_that_ones_time_is_up() {
     let (cache, clock, held) = locked_cache();
     let stuck = impatient(&cache, 2 * SECOND);
@@ -390,7 +389,6 @@ fn a_waker_may_write_when_it_is_woken() {
 }
 
 #[test]
-#[ignore = "wakers are dropped, and cloned, under the stripe lock"]
 fn a_waker_may_write_when_it_is_dropped() {
     // A waker often owns the task, and the task a KeyLock: what its drop cannot unlock stays locked.
     let drops: Vec<_> = meddled().into_iter().filter(|(when, _)| *when == "drop").collect();

@@ -165,14 +165,15 @@ where
     /// key: for holders that let go while they unwind.
     pub(crate) fn unlock_token(&self, hash: u64, token: Cas) -> bool {
         let unlocked = self.locked(hash, |held, now| {
-            let Some(at) = held.find_token(hash, token.to_u64()) else { return false };
-            let until = held.lock_state(at).and_then(|lock| lock.deadline);
-            let holds = until.is_some_and(|until| now.get() < until);
-            if holds {
-                held.detach_lock(at);
-                held.waiters.turn(hash);
-            }
-            holds
+            let at = held.find_token(hash, token.to_u64());
+            let entry = at.and_then(|at| self.settle(held, hash, at, now));
+            let Some(at) = entry.filter(|entry| entry.locked_until().is_some()).map(|it| it.at)
+            else {
+                return false;
+            };
+            held.detach_lock(at);
+            held.waiters.turn(hash);
+            true
         });
         unlocked.unwrap_or(false)
     }

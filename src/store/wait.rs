@@ -1,9 +1,11 @@
 //! Waiting for a key lock: in order of arrival, up to a deadline, woken by unlock or lapse.
 //!
-//! A waiter is a waker in its stripe's queue. Whoever ends a lock wakes the waiters of that key
-//! ([`Waiters::turn`]), of whom the first in line gets it; if nobody does, the clock wakes them when
-//! the lock lapses. A newcomer that waits lines up behind those who came earlier; one that does not
-//! wait may be lucky.
+//! A waiter is a waker in its stripe's queue. Whoever ends a lock wakes the first waiter of that
+//! key ([`Waiters::turn`]); if nobody does, the clock wakes the waiters when the lock lapses. A
+//! newcomer that waits lines up behind those who came earlier; one that does not wait may be lucky.
+//!
+//! The queue knows keys by their hash. Of two keys with the same 64 bits, the waiters of one may
+//! have to wait until the patience of the other's has run out.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -28,8 +30,7 @@ use super::key_lock::Locked;
 #[derive(Default)]
 pub(super) struct Waiters(Option<Box<Line>>);
 
-/// Few wait at any time, so one queue for all keys of the stripe is enough. Waiters of one key
-/// are told apart from others by the key's hash.
+/// Few wait at any time, so one queue for all keys of the stripe is enough.
 #[derive(Default)]
 struct Line {
     queue: VecDeque<Waiter>,
@@ -62,11 +63,26 @@ impl Leaving {
 }
 
 impl Waiters {
-    /// The lock of `hash` has ended: whoever waits for it may try, the first in line first.
+    /// The lock of `hash` has ended: its first waiter may try.
     pub(super) fn turn(&mut self, hash: u64) {
+        self.turn_after(hash, 0);
+    }
+
+    /// Wakes the first waiter of `hash` that came after waiter `number`.
+    fn turn_after(&mut self, hash: u64, number: u64) {
         let Some(line) = &mut self.0 else { return };
-        for waiter in line.queue.iter_mut().filter(|waiter| waiter.hash == hash) {
-            line.leaving.wake.extend(waiter.waker.take());
+        let is_next = |waiter: &&mut Waiter| waiter.hash == hash && waiter.number > number;
+        if let Some(next) = line.queue.iter_mut().find(is_next) {
+            line.leaving.wake.extend(next.waker.take());
+        }
+    }
+
+    /// Waiter `number` had its turn and found its key locked. Either somebody overtook it, or the
+    /// turn was meant for another key of the same hash.
+    fn pass_on(&mut self, hash: u64, number: Option<u64>) {
+        let Some((line, number)) = self.0.as_ref().zip(number) else { return };
+        if line.queue.iter().any(|waiter| waiter.number == number && waiter.waker.is_none()) {
+            self.turn_after(hash, number);
         }
     }
 
@@ -207,7 +223,10 @@ where
                         earlier
                     }
                 },
-                Err(Refusal::Locked { remaining }) => now.get().saturating_add(remaining),
+                Err(Refusal::Locked { remaining }) => {
+                    held.waiters.pass_on(hash, *number);
+                    now.get().saturating_add(remaining)
+                }
                 Err(refusal) => {
                     held.waiters.leave(number.take());
                     held.waiters.turn(hash);
