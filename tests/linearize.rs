@@ -487,7 +487,10 @@ impl Drop for Member<'_> {
     }
 }
 
-const ROUNDS: u64 = 30_000;
+/// Rounds of each test, unless `CASKADE_ROUNDS` says how many: fewer under a sanitizer.
+fn rounds() -> u64 {
+    std::env::var("CASKADE_ROUNDS").map_or(30_000, |count| count.parse().expect("a number"))
+}
 
 /// Held by the test whose threads are running: they need the processors for themselves, or else
 /// they seldom meet.
@@ -500,6 +503,7 @@ fn alone() -> MutexGuard<'static, ()> {
 /// The same threads for all rounds. Thread 0, which is the caller, prepares and checks.
 fn histories_are_linearizable<V: Value>(threads: usize) {
     let _alone = alone();
+    let rounds = rounds();
     let gate = Gate::new(threads);
     let current = RwLock::new(Round::<V>::new(&mut Dice(0), threads));
     let done = Mutex::new(Vec::new());
@@ -518,11 +522,11 @@ fn histories_are_linearizable<V: Value>(threads: usize) {
             let (gate, work) = (&gate, &work);
             scope.spawn(move || {
                 let _member = Member(gate);
-                (0..ROUNDS).for_each(|seed| work(seed, thread));
+                (0..rounds).for_each(|seed| work(seed, thread));
             });
         }
         let _member = Member(&gate);
-        for seed in 0..ROUNDS {
+        for seed in 0..rounds {
             let round = Round::new(&mut Dice(!seed), threads);
             *current.write().expect("no thread has panicked") = round;
             work(seed, 0);
@@ -560,7 +564,7 @@ fn updates_that_take_turns_are_linearizable() {
     let _alone = alone();
     let clock = ManualClock::new();
     let start = clock.now();
-    for _ in 0..ROUNDS / 20 {
+    for _ in 0..rounds() / 20 {
         let cache = Cache::builder().clock(clock.clone()).build().expect("valid settings");
         let timed = |op| {
             let invoked = SystemClock.now();
@@ -571,7 +575,7 @@ fn updates_that_take_turns_are_linearizable() {
         let ops = [Op::FetchUpdateLocked(Change::Add(1)), Op::Get];
         let work = || (0..8).map(|index| timed(ops[index % 2])).collect::<Vec<_>>();
         std::thread::scope(|scope| {
-            let workers = [(); 3].map(|()| scope.spawn(&work));
+            let workers = [(); 3].map(|()| scope.spawn(work));
             history.extend(workers.into_iter().flat_map(|worker| worker.join().expect("works")));
         });
         history.push(timed(Op::Get));
