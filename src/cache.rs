@@ -434,15 +434,21 @@ where
     /// cache.insert("a", 1)?;
     /// cache.insert("c", 3)?;
     /// assert_eq!(cache.get_many(&["a", "b", "c"]), [Some(1), None, Some(3)]);
+    ///
+    /// // Borrowed forms of the keys will do, here of `String`.
+    /// let cache = Cache::new();
+    /// cache.insert(String::from("a"), 1)?;
+    /// assert_eq!(cache.get_many(["a", "b"]), [Some(1), None]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn get_many<Q>(&self, keys: &[Q]) -> Vec<Option<V>>
+    pub fn get_many<'k, Q>(&self, keys: impl IntoIterator<Item = &'k Q>) -> Vec<Option<V>>
     where
-        Q: Hash + Equivalent<K>,
+        Q: Hash + Equivalent<K> + ?Sized + 'k,
         V: Clone,
     {
-        let mut values = Vec::with_capacity(keys.len());
+        let keys = keys.into_iter();
+        let mut values = Vec::with_capacity(keys.size_hint().0);
         self.pin().visit_many(keys, |_, found| {
             values.push(found.map(|value| V::clone(&value)));
         });

@@ -120,9 +120,12 @@ where
     /// assert_eq!(sum, 30);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn visit_many<'s, Q>(&'s self, keys: &[Q], mut visit: impl FnMut(&Q, Option<Ref<'s, V>>))
-    where
-        Q: Hash + Equivalent<K>,
+    pub fn visit_many<'s, 'k, Q>(
+        &'s self,
+        keys: impl IntoIterator<Item = &'k Q>,
+        mut visit: impl FnMut(&'k Q, Option<Ref<'s, V>>),
+    ) where
+        Q: Hash + Equivalent<K> + ?Sized + 'k,
         S: BuildHasher,
     {
         self.store.peek_many(keys, &self.guard, |key, found| {

@@ -71,7 +71,7 @@ compare_and_touch   stale   | absent; -     | changed v; 2v  | locked; 2L       
 compare_touch_keep  version | absent; -     | v; 2v          | locked; 2L       | v; 2v           | absent; -
 compare_touch_keep  token   | absent; -     | changed v; 2v  | v; 2v            | v; 2v           | absent; -
 get_and_touch       -       | none; -       | 2 f; 2f        | locked; 2L       | 2 f; 2f         | none; -
-get_and_touch_keep  -       | none; -       | 2 v; 2v        | locked; 2L       | 2 v; 2v         | none; -
+get_and_touch_keep  -       | none; -       | 2 v; 2v        | locked; 2L       | 2 v; 2vt        | none; -
 update_put          -       | stored f; 9f  | stored f; 9f   | locked; 2L       | stored f; 9f    | stored f; 9f
 update_remove       -       | kept none; -  | removed; -     | locked; 2L       | removed; -      | kept none; -
 update_keep         -       | kept none; -  | kept v; 2v     | locked; 2L       | kept v; 2vt     | kept none; -
@@ -97,8 +97,8 @@ decrement_or_insert -       | 9 f; 9f       | 1 f; 1f        | locked; 2L       
 /// operation has noticed the lapse.
 const ITER_TABLE: &str = "
 operation           given   | absent        | live           | locked           | lapsed          | expired
-iter                -       | none; -       | 2 v; 2v        | 2 hidden; 2L     | 2 hidden; 2vt   | none; -
-session_iter        -       | none; -       | 2 v; 2v        | 2 hidden; 2L     | 2 hidden; 2vt   | none; -
+iter                -       | none; -       | 2 v; 2v        | 2 hidden; 2L     | 2 v; 2vt   | none; -
+session_iter        -       | none; -       | 2 v; 2v        | 2 hidden; 2L     | 2 v; 2vt   | none; -
 ";
 
 const K: &str = "k";

@@ -341,13 +341,12 @@ where
         };
     };
     let locked_until = entry.locked_until();
-    let opens = |cas: Cas| entry.lock.is_some_and(|lock| lock.token == cas.to_u64());
     match (condition, locked_until) {
         (Condition::Absent, until) => {
             let current = until.is_none().then(|| Cas::issued(held.stamp(entry.at)));
             Err(Refusal::Exists { current })
         }
-        (Condition::Unchanged(cas), _) if opens(cas) => Ok(()),
+        (Condition::Unchanged(_), _) if condition.is_token_of(entry) => Ok(()),
         (_, Some(until)) => Err(Refusal::Locked { remaining: until.since(now.get()) }),
         (Condition::Unchanged(cas), None) if cas.to_u64() != held.stamp(entry.at) => {
             Err(Refusal::Changed { current: Cas::issued(held.stamp(entry.at)) })

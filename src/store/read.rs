@@ -81,26 +81,32 @@ where
     /// Looks `keys` up in order, overlapping the waits for their memory.
     pub(crate) fn peek_many<'g, 'k, Q>(
         &'g self,
-        keys: &'k [Q],
+        keys: impl IntoIterator<Item = &'k Q>,
         guard: &'g Guard,
         mut visit: impl FnMut(&'k Q, Option<Found<'g, V>>),
     ) where
-        Q: Hash + Equivalent<K>,
+        Q: Hash + Equivalent<K> + ?Sized + 'k,
         S: BuildHasher,
     {
-        for group in keys.chunks(GROUP) {
-            let mut searches = [None; GROUP];
-            for (place, key) in searches.iter_mut().zip(group) {
+        let mut keys = keys.into_iter();
+        loop {
+            let mut group = [None; GROUP];
+            let mut filled = 0;
+            for (place, key) in group.iter_mut().zip(&mut keys) {
                 let hash = self.hash(key);
                 let search = self.stripe(hash).search(hash, guard);
                 search.prefetch();
-                *place = Some(search);
+                *place = Some((key, search));
+                filled += 1;
             }
-            for search in searches.iter_mut().flatten() {
+            for (_, search) in group.iter_mut().flatten() {
                 search.advance();
             }
-            for (key, search) in group.iter().zip(searches) {
-                visit(key, search.and_then(|search| self.conclude(search, key, guard)));
+            for (key, search) in group.into_iter().flatten() {
+                visit(key, self.conclude(search, key, guard));
+            }
+            if filled < GROUP {
+                return;
             }
         }
     }
@@ -123,8 +129,12 @@ where
             if view.is_timeless() {
                 return Some((node.key(), Found::new(&view, false)));
             }
-            let standing = node.standing(&view, self.time.now());
-            unresolved(standing, &view).map(|found| (node.key(), found))
+            match node.standing(&view, self.time.now()) {
+                Standing::Expired => None,
+                // A walk promises no instant, so it may call a lock lapsed by the clock alone.
+                Standing::Live | Standing::Lapsed => Some((node.key(), Found::new(&view, false))),
+                Standing::Masked | Standing::InDoubt => Some((node.key(), Found::new(&view, true))),
+            }
         })
     }
 

@@ -210,24 +210,24 @@ where
         let guard = epoch::pin();
         let tried = store.locked(hash, |held, now| {
             let free = store.lockable(held, hash, key, now);
-            let again = match free {
-                Ok(at) => match held.waiters.earlier_until(hash, *number, now.get()) {
-                    None => {
-                        held.waiters.leave(number.take());
-                        let locked = store.lock_at(held, hash, at, time, blank, now, &guard);
-                        return Attempt::Done(Ok(locked));
-                    }
-                    Some(earlier) => {
-                        // Those who came earlier go first; make sure that they know.
-                        held.waiters.turn(hash);
-                        earlier
-                    }
-                },
-                Err(Refusal::Locked { remaining }) => {
-                    held.waiters.pass_on(hash, *number);
-                    now.get().saturating_add(remaining)
+            let earlier = held.waiters.earlier_until(hash, *number, now.get());
+            let again = match (free, earlier) {
+                (Ok(at), None) => {
+                    held.waiters.leave(number.take());
+                    let locked = store.lock_at(held, hash, at, time, blank, now, &guard);
+                    return Attempt::Done(Ok(locked));
                 }
-                Err(refusal) => {
+                (Ok(_), Some(earlier)) => {
+                    // Those who came earlier go first; make sure that they know.
+                    held.waiters.turn(hash);
+                    earlier
+                }
+                (Err(Refusal::Locked { remaining }), earlier) => {
+                    held.waiters.pass_on(hash, *number);
+                    let lapse = now.get().saturating_add(remaining);
+                    earlier.map_or(lapse, |earlier| earlier.min(lapse))
+                }
+                (Err(refusal), _) => {
                     held.waiters.leave(number.take());
                     held.waiters.turn(hash);
                     return Attempt::Done(Err(LockError::from(refusal)));

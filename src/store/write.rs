@@ -25,6 +25,16 @@ pub(crate) enum Condition {
     Unchanged(Cas),
 }
 
+impl Condition {
+    /// Whether the condition names the token of the entry's last lock.
+    pub(super) fn is_token_of(self, entry: &Live) -> bool {
+        match (self, entry.lock) {
+            (Self::Unchanged(cas), Some(lock)) => cas.to_u64() == lock.token,
+            _ => false,
+        }
+    }
+}
+
 /// A key and a value on their way into the table.
 enum Fresh<K, V> {
     /// The bits of a word, which is usually written in place: its node is made only when it turns
@@ -234,11 +244,13 @@ where
             admitted?;
             let entry = entry.ok_or(Refusal::Absent)?;
             let expires = self.deadline(expiry, Some(&entry), now);
-            opens_lock(held, hash, &entry);
+            if expires != entry.expires || condition.is_token_of(&entry) {
+                opens_lock(held, hash, &entry);
+            }
             if expires != entry.expires {
                 let stamp = held.next_stamp();
                 held.restamp(entry.at, stamp, expires);
-            } else if entry.lock.is_some() {
+            } else if condition.is_token_of(&entry) {
                 held.detach_lock(entry.at);
             }
             Ok((held.value_for(entry.at, &guard), Cas::issued(held.stamp(entry.at))))

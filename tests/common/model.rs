@@ -42,7 +42,7 @@ impl Life {
 }
 
 /// What must hold of the entry for a write to take place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Condition {
     Always,
     Absent,
@@ -373,7 +373,11 @@ impl State {
         let expires = self.deadline(life);
         let changes = expires != entry.expires;
         let stamp = if changes { self.draw(offered) } else { entry.stamp };
-        self.entry = Some(Entry { stamp, expires, lock: None, ..entry });
+        // A touch that changes nothing is no write: it leaves the token of a lapsed lock alone,
+        // unless it was what opened the entry.
+        let token = entry.lock.map(|lock| Condition::Unchanged(lock.token));
+        let lock = if changes || Some(condition) == token { None } else { entry.lock };
+        self.entry = Some(Entry { stamp, expires, lock, ..entry });
         Ok((entry.value, stamp))
     }
 

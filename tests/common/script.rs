@@ -252,14 +252,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
                 assert_eq!(found[key].replace(entry), None, "key {key} appears twice\n{self:?}");
             }
             for (key, entry) in found.into_iter().enumerate() {
-                // A lapse that nobody has noticed may still hide the stamp.
-                let lapsed = self.states[key].entry.is_some_and(|entry| entry.lock.is_some());
-                let hidden = lapsed && entry.is_some_and(|(_, cas)| cas.is_none());
-                if hidden {
-                    self.compare(key, Op::Get, Response::Value(entry.map(|(value, _)| value)));
-                } else {
-                    self.compare(key, Op::GetWithCas, Response::Versioned(entry));
-                }
+                self.compare(key, Op::GetWithCas, Response::Versioned(entry));
             }
         }
         let live = self.states.iter().filter(|state| state.entry.is_some()).count();
@@ -387,8 +380,6 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             28 => Op::FetchUpdate(self.change(other, number, life)),
             // It would wait for somebody else's lock.
             29 if self.is_locked(key) => Op::LockRemaining,
-            // `Keep` has a test of its own in `tests/model.rs`.
-            29 if other % 5 == 4 => Op::FetchUpdate(Change::Keep),
             29 => Op::FetchUpdateLocked(self.change(other, number, life)),
             30 => Op::Lock(*choose(&LOCK_TIMES, time)),
             31 => Op::LockWithin(*choose(&LOCK_TIMES, time)),
