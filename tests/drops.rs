@@ -40,10 +40,11 @@ fn leaves(
             let left = 2 * entries;
             let settled = settles(|| {
                 cache.reclaim();
-                register.alive() == left
+                // A piece is counted out after it was dropped, perhaps by another test's thread.
+                register.alive() == left && cache.stats().waiting == 0
             });
-            assert!(settled, "{} not {left}", register.alive());
-            assert_eq!(cache.stats().waiting, 0, "nothing waits");
+            let (alive, waiting) = (register.alive(), cache.stats().waiting);
+            assert!(settled, "{alive} alive instead of {left}, {waiting} waiting");
             drop(cache);
             assert_eq!(register.alive(), 0, "a cache without garbage goes at once");
         },
