@@ -64,15 +64,18 @@ fn every_write_gives_a_stamp_that_never_was() {
 fn is_refused<S: std::hash::BuildHasher>(cache: &Cache<u64, u64, S>, stamp: Cas, keys: &[u64]) {
     for &key in keys {
         let before = cache.get_with_cas(&key);
-        let current = before.unwrap().cas().unwrap();
+        let current = before.and_then(|seen| seen.cas()).expect("there and open");
         let changed = Refusal::Changed { current };
-        assert_eq!(cache.compare_and_swap(&key, stamp, 99).unwrap_err().refusal(), changed);
-        assert_eq!(cache.compare_and_remove(&key, stamp).unwrap_err().refusal(), changed);
-        assert_eq!(cache.compare_and_discard(&key, stamp).unwrap_err().refusal(), changed);
+        assert_eq!(
+            cache.compare_and_swap(&key, stamp, 99).expect_err("refused").refusal(),
+            changed
+        );
+        assert_eq!(cache.compare_and_remove(&key, stamp).expect_err("refused").refusal(), changed);
+        assert_eq!(cache.compare_and_discard(&key, stamp).expect_err("refused").refusal(), changed);
         let touched = cache.compare_and_touch(&key, stamp, Expiry::Default);
-        assert_eq!(touched.unwrap_err().refusal(), changed);
+        assert_eq!(touched.expect_err("refused").refusal(), changed);
         let put = cache.put(key, 99, Put::new().if_unchanged(stamp));
-        assert_eq!(put.unwrap_err().refusal(), changed);
+        assert_eq!(put.expect_err("refused").refusal(), changed);
         assert!(cache.unlock(&key, stamp).is_err());
         assert_eq!(cache.get_with_cas(&key), before);
     }

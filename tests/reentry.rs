@@ -322,9 +322,11 @@ fn writes_inside_a_fetch_update_are_allowed() {
 
 // Eq.
 
+type Meddling = Box<dyn Fn() -> Vec<&'static str>>;
+
 thread_local! {
     /// What `Eq` of a [`Probe`] does, and what it found out.
-    static MEDDLE: RefCell<Option<Box<dyn Fn() -> Vec<&'static str>>>> = RefCell::default();
+    static MEDDLE: RefCell<Option<Meddling>> = RefCell::default();
     static FOUND: RefCell<Vec<Vec<&'static str>>> = RefCell::default();
 }
 

@@ -1,15 +1,18 @@
 //! Waits until everything that was removed has been dropped.
 //!
-//! Deliberately asks the collector a bounded number of times: other tests of the process may be
-//! pinned for a moment, but none of them for ever.
+//! Deliberately patient: another thread of the process may be pinned and off its processor for a
+//! while, but none for ever.
 
-use caskade::Cache;
+use std::time::Duration;
+
+use caskade::{Cache, Clock, SystemClock};
 
 /// Whether `done` becomes true while the collector is asked to reclaim what it can.
-pub(crate) fn settles(done: impl Fn() -> bool) -> bool {
+pub(crate) fn settles(mut done: impl FnMut() -> bool) -> bool {
     // The collector is the process's, so any cache will do.
     let any = Cache::<u8, u8>::builder().stripes(1).build().expect("valid");
-    for _ in 0..10_000 {
+    let end = SystemClock.now() + Duration::from_secs(20);
+    while SystemClock.now() < end {
         any.reclaim();
         if done() {
             return true;
