@@ -36,6 +36,7 @@ where
 {
     cache: Cache<K, V, S>,
     key: K,
+    hash: u64,
     value: V,
     token: Cas,
     deadline: Tick,
@@ -50,8 +51,8 @@ where
     S: BuildHasher,
 {
     pub(crate) fn new(cache: Cache<K, V, S>, claimed: Claimed<K, V>) -> Self {
-        let Claimed { token, deadline, key, value } = claimed;
-        Self { cache, key, value, token, deadline, armed: true }
+        let Claimed { hash, token, deadline, key, value } = claimed;
+        Self { cache, key, hash, value, token, deadline, armed: true }
     }
 
     /// The locked key.
@@ -250,6 +251,10 @@ where
     /// ```
     pub fn unlock(mut self) -> Result<(), UnlockError> {
         self.armed = false;
+        if self.cache.store().unlock_token(self.hash, self.token) {
+            return Ok(());
+        }
+        // The lock is not held any more; the key tells why.
         self.cache.unlock(&self.key, self.token)
     }
 
@@ -283,7 +288,7 @@ where
     fn drop(&mut self) {
         if self.armed {
             // The lock may have lapsed, or the entry be gone: then there is nothing to unlock.
-            let _ = self.cache.unlock(&self.key, self.token);
+            self.cache.store().unlock_token(self.hash, self.token);
         }
     }
 }

@@ -1,1 +1,22 @@
+//! What the benchmarks of caskade share: the subjects, the keys and the stop-watch.
+//!
+//! * [`subjects`]: caskade and its peers behind one trait, [`Subject`], each in a file of its own.
+//! * [`keys`]: key sets and access patterns with fixed seeds, drawn before anything is timed.
+//! * [`measure`]: threads pinned to cores, started together, and rounds that are thrown away if
+//!   they did not really run side by side.
+//! * [`table`]: races of several contestants and the Markdown tables that come out.
+//!
+//! Every program that measures time uses mimalloc as its allocator, and every subject hashes with
+//! `ahash::RandomState`. Numbers are comparable within one run of one program only.
+//!
+//! This crate holds no assertion about speed. Whether a number is good is decided by whoever reads
+//! the tables, except for memory (`src/bin/memory.rs`) and instructions (`instructions.sh`), which
+//! do not depend on the machine's mood.
 
+pub mod keys;
+pub mod measure;
+pub mod subject;
+pub mod subjects;
+pub mod table;
+
+pub use subject::{NumberSubject, Payload, Subject};

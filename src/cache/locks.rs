@@ -103,7 +103,7 @@ where
     {
         let guard = epoch::pin();
         let locked = self.store.lock(key, time, &guard)?;
-        Ok(KeyLock::new(self.clone(), self.store.claim(key, locked)))
+        Ok(KeyLock::new(self.clone(), self.store.claim(locked)))
     }
 
     /// Locks the entry for `time`, waiting for as long as `patience` while others hold its lock.
@@ -190,8 +190,8 @@ where
             key,
             time,
             patience,
-            move |store: &Store<K, V, S>, key: &Q, locked: Locked<'_, K, V>| {
-                KeyLock::new(cache.clone(), store.claim(key, locked))
+            move |store: &Store<K, V, S>, _: &Q, locked: Locked<'_, K, V>| {
+                KeyLock::new(cache.clone(), store.claim(locked))
             },
         );
         wait.run()

@@ -30,7 +30,7 @@ pub(crate) enum Op {
     Lock(u64),
     /// With the token of this thread's last lock.
     Unlock(u64),
-    /// Renews this thread's last lock for ten seconds.
+    /// Renews this thread's last lock for thirty seconds.
     Renew(u64),
     Increment(u64),
     Clear,
@@ -54,6 +54,7 @@ pub(crate) enum Seen {
 }
 
 const LOCK_TIME: Duration = Duration::from_secs(10);
+const RENEWED_TIME: Duration = Duration::from_secs(30);
 const FILL: u64 = 100;
 
 /// A clock that is part of the model. A read-modify-write may not return an old value.
@@ -201,7 +202,7 @@ macro_rules! operations {
                     ),
                     Op::Renew(key) => one(
                         key,
-                        match self.renew_lock(&key, cas(given), LOCK_TIME) {
+                        match self.renew_lock(&key, cas(given), RENEWED_TIME) {
                             Ok(deadline) => {
                                 Response::Locked { token: given, deadline: clock.seconds(deadline) }
                             }
@@ -357,7 +358,13 @@ fn build<V: Send + Sync + 'static>(
     builder: CacheBuilder<u64, V>,
     clock: &ModelClock,
 ) -> Cache<u64, V, SameHash> {
-    builder.hasher(SameHash).clock(clock.clone()).stripes(1).build().expect("valid settings")
+    builder
+        .max_lock_time(RENEWED_TIME)
+        .hasher(SameHash)
+        .clock(clock.clone())
+        .stripes(1)
+        .build()
+        .expect("valid settings")
 }
 
 /// A model: what happens before the threads start, and what each of them does.

@@ -75,6 +75,8 @@ models! {
     expiry_against_touch: [InsertUntil(A, 1, 10)] | [Get(A)] | [Tick(20)] | [TouchUntil(A, 40), Get(A)];
     touch_that_shortens: [InsertUntil(A, 1, 90)]
         | [Get(A), Get(A)] | [Tick(20)] | [TouchUntil(A, 10)];
+    late_touch_against_write_that_expired: [Insert(A, 1)]
+        | [TouchUntil(A, 40)] | [Tick(20), InsertUntil(A, 2, 15)];
     expiry_against_swap: [InsertUntil(A, 1, 10)]
         | [Get(A), Get(A)] | [Tick(20)] | [Cas(A, Seen::Stage, 2)];
     expired_removed_twice: [InsertUntil(A, 1, 10)] | [Get(A)] | [Get(A)] | [Tick(20), Insert(A, 2)];

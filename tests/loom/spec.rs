@@ -25,7 +25,6 @@ pub(crate) enum Response {
         token: u64,
         deadline: u64,
     },
-    Renewed,
     Done,
     Changed,
     RefusedLocked,

@@ -1,0 +1,68 @@
+//! moka, the synchronous cache.
+
+use moka::ops::compute::{CompResult, Op};
+use moka::sync::Cache;
+
+use crate::{NumberSubject, Payload, Subject};
+
+/// [`moka::sync::Cache`] with room for twice the entries.
+#[derive(Debug)]
+pub struct Moka<V: Payload>(Cache<u64, V, ahash::RandomState>);
+
+impl<V: Payload> Moka<V> {
+    /// An empty cache for this many entries.
+    #[must_use]
+    pub fn new(entries: usize) -> Self {
+        let builder = Cache::builder().max_capacity(entries as u64 * 2);
+        Self(builder.build_with_hasher(ahash::RandomState::new()))
+    }
+}
+
+impl<V: Payload> Subject<V> for Moka<V> {
+    fn name(&self) -> &'static str {
+        "moka"
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<V> {
+        self.0.get(&key)
+    }
+
+    #[inline]
+    fn insert(&self, key: u64, value: V) {
+        self.0.insert(key, value);
+    }
+
+    #[inline]
+    fn remove(&self, key: u64) -> bool {
+        self.0.remove(&key).is_some()
+    }
+
+    fn settle(&self) {
+        self.0.run_pending_tasks();
+    }
+}
+
+impl NumberSubject for Moka<u64> {
+    #[inline]
+    fn increment(&self, key: u64) {
+        self.0.entry(key).and_upsert_with(|entry| entry.map_or(0, |entry| entry.into_value()) + 1);
+    }
+
+    /// By value, for want of a stamp.
+    #[inline]
+    fn optimistic_add(&self, key: u64) -> u64 {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let seen = self.get(key).expect("the counter exists");
+            let done = self.0.entry(key).and_compute_with(|entry| match entry {
+                Some(entry) if *entry.value() == seen => Op::Put(seen + 1),
+                _ => Op::Nop,
+            });
+            if matches!(done, CompResult::ReplacedWith(_)) {
+                return attempts;
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Races and their tables.
+//!
+//! All contestants of a race take turns, several times over, so that a change in the machine's mood
+//! hits all of them alike. What is printed is the median over all rounds that counted.
+
+use std::fmt;
+
+use crate::keys::Stream;
+use crate::measure::{Plan, Work, can_run, median, rounds};
+
+/// One row of a table to be.
+pub struct Contestant<'a> {
+    name: String,
+    between: Box<dyn Fn() + Sync + 'a>,
+    work: Box<Work<'a>>,
+}
+
+impl<'a> Contestant<'a> {
+    /// `work` is timed; see [`Work`].
+    pub fn new(name: impl Into<String>, work: impl Fn(usize, &[u64]) -> u64 + Sync + 'a) -> Self {
+        Self { name: name.into(), between: Box::new(|| ()), work: Box::new(work) }
+    }
+
+    /// Runs `between` before each round, outside the time taken.
+    #[must_use]
+    pub fn between(mut self, between: impl Fn() + Sync + 'a) -> Self {
+        self.between = Box::new(between);
+        self
+    }
+}
+
+/// How long to go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// How often the contestants take turns.
+    pub turns: usize,
+    /// How long each turn warms up, in milliseconds.
+    pub warm_up: u64,
+    /// How many rounds each turn should yield.
+    pub wanted: usize,
+    /// How many it may try for that.
+    pub tries: usize,
+}
+
+/// Contestants at one workload.
+pub struct Race<'a> {
+    /// What is done.
+    pub title: String,
+    /// The keys of each thread.
+    pub streams: &'a [Stream],
+    /// For how many threads.
+    pub threads: &'a [usize],
+    /// Keys per thread and round; see [`Plan::keys`].
+    pub keys: Option<usize>,
+    /// Who takes part. Ratios are to the first.
+    pub contestants: Vec<Contestant<'a>>,
+}
+
+impl Race<'_> {
+    /// Runs the race.
+    #[must_use]
+    pub fn run(&self, effort: Effort) -> Table {
+        let mut laps = vec![vec![Vec::new(); self.threads.len()]; self.contestants.len()];
+        for _ in 0..effort.turns {
+            for (contestant, laps) in self.contestants.iter().zip(&mut laps) {
+                for (threads, laps) in self.threads.iter().zip(laps) {
+                    laps.extend(self.turn(contestant, *threads, effort));
+                }
+            }
+        }
+        let rows = self.contestants.iter().zip(&laps).map(|(contestant, laps)| Row {
+            name: contestant.name.clone(),
+            cells: laps.iter().map(|laps| median(laps)).collect(),
+            fewest: laps.iter().map(Vec::len).min().unwrap_or(0),
+        });
+        Table { title: self.title.clone(), threads: self.threads.to_vec(), rows: rows.collect() }
+    }
+
+    fn turn(&self, contestant: &Contestant<'_>, threads: usize, effort: Effort) -> Vec<f64> {
+        if !can_run(threads) {
+            return Vec::new();
+        }
+        let Effort { warm_up, wanted, tries, .. } = effort;
+        let plan = Plan { threads, keys: self.keys, warm_up, wanted, tries };
+        rounds(plan, self.streams, &contestant.between, &contestant.work)
+    }
+}
+
+/// What a race found out.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// What was done.
+    pub title: String,
+    threads: Vec<usize>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    name: String,
+    cells: Vec<Option<f64>>,
+    fewest: usize,
+}
+
+impl Table {
+    /// Nanoseconds of one contestant, if a round counted.
+    #[must_use]
+    pub fn nanos(&self, name: &str, threads: usize) -> Option<f64> {
+        let column = self.threads.iter().position(|count| *count == threads)?;
+        self.rows.iter().find(|row| row.name == name)?.cells[column]
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = &self.rows[0];
+        writeln!(f, "### {}\n", self.title)?;
+        write!(f, "| ns per operation |")?;
+        for threads in &self.threads {
+            write!(f, " {threads}T | ÷ {} |", first.name)?;
+        }
+        let scaling = self.threads.len() > 1;
+        writeln!(f, "{} rounds |", if scaling { " 2T/1T |" } else { "" })?;
+        let columns = 2 * self.threads.len() + usize::from(scaling) + 1;
+        writeln!(f, "|---|{}", "---:|".repeat(columns))?;
+        for row in &self.rows {
+            write!(f, "| {} |", row.name)?;
+            for (cell, base) in row.cells.iter().zip(&first.cells) {
+                match cell {
+                    Some(nanos) => write!(f, " {nanos:.1} | {} |", Ratio(*cell, *base))?,
+                    None => write!(f, " no valid round | – |")?,
+                }
+            }
+            if scaling {
+                write!(f, " {} |", Ratio(row.cells[1], row.cells[0]))?;
+            }
+            writeln!(f, " {} |", row.fewest)?;
+        }
+        Ok(())
+    }
+}
+
+/// One measurement over another, or a dash.
+#[derive(Debug, Clone, Copy)]
+pub struct Ratio(pub Option<f64>, pub Option<f64>);
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(value), Some(base)) => write!(f, "{:.2}", value / base),
+            _ => f.write_str("–"),
+        }
+    }
+}
