@@ -64,18 +64,24 @@ fn lock_and_die(
     lock_time: Duration,
     crash: &mut Option<Crash>,
 ) -> LockError {
-    let held = match parts.get_and_lock_within(&*order.part, lock_time, PATIENCE) {
-        Ok(held) => held,
-        Err(error) => return error,
+    let (held, opens) = loop {
+        let held = match parts.get_and_lock_within(&*order.part, lock_time, PATIENCE) {
+            Ok(held) => held,
+            Err(error) => return error,
+        };
+        // The clock is read first, so that `opens` is never later than the truth. A lock that has
+        // lapsed by now, on a busy machine, would not tell when it did.
+        let now = SystemClock.now();
+        let remaining = held.remaining();
+        if !remaining.is_zero() {
+            break (held, now + remaining);
+        }
     };
-    // The clock is read first, so that `opens` is never later than the truth.
-    let now = SystemClock.now();
-    let opens = now + held.remaining();
     *crash = Some(Crash {
         part: order.part.clone(),
         bay: order.bay,
         sequence: held.value().sequence,
-        locked: opens.checked_sub(lock_time).unwrap_or(now),
+        locked: opens - lock_time,
         opens,
         last_words: String::new(),
     });

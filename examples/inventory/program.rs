@@ -103,8 +103,9 @@ fn once(
         introduce(options, book, file, out)?;
     }
     let mut screen = Screen::new(out, style);
-    let (service, findings) = serve_and_audit(options, book, file, &mut screen)?;
+    let outcome = serve_and_audit(options, book, file, &mut screen);
     screen.finish()?;
+    let (service, findings) = outcome?;
     if style != Style::Silent {
         report::strategies(out, &service)?;
         report::audit(out, book, &findings)?;
@@ -186,8 +187,12 @@ impl Failure {
             | Self::OrdersUnreadable { .. }
             | Self::BadLines { .. }
             | Self::NothingToDo { .. }
-            | Self::DatabaseFile { .. } => 2,
-            Self::Service(_) | Self::Audit(_) | Self::Differences(_) | Self::Output(_) => 1,
+            | Self::DatabaseFile { path: Some(_), .. } => 2,
+            Self::DatabaseFile { path: None, .. }
+            | Self::Service(_)
+            | Self::Audit(_)
+            | Self::Differences(_)
+            | Self::Output(_) => 1,
         }
     }
 
