@@ -62,6 +62,7 @@ where
     /// assert!(cache.is_empty());
     /// ```
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the default settings are valid")]
     pub fn new() -> Self {
         Self::builder().build().expect("the default settings are valid")
     }

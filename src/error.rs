@@ -104,6 +104,33 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// The call came from inside a closure or a comparison that runs under a stripe lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reentrant;
+
+macro_rules! from_reentrant {
+    ($($error:ty),*) => {$(
+        impl From<Reentrant> for $error {
+            fn from(_: Reentrant) -> Self {
+                Self::Reentrant
+            }
+        }
+    )*};
+}
+
+from_reentrant!(Refusal, LockError, UnlockError, CounterError);
+
+impl From<Refusal> for LockError {
+    /// For a key that cannot be locked.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked { remaining } => Self::Locked { remaining },
+            Refusal::Reentrant => Self::Reentrant,
+            Refusal::Absent | Refusal::Exists { .. } | Refusal::Changed { .. } => Self::Absent,
+        }
+    }
+}
+
 const REENTRANT: &str = "called from inside an operation that holds a stripe lock";
 
 /// Why a key could not be locked.

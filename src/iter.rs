@@ -7,10 +7,12 @@ use crate::Versioned;
 
 /// Clones of a cache's entries; see [`Cache::iter`](crate::Cache::iter).
 pub struct Iter<'c, K, V> {
-    /// Yields the entries of the next stripe.
-    next_stripe: Box<dyn FnMut() -> Option<Vec<(K, Versioned<V>)>> + 'c>,
+    next_stripe: Box<NextStripe<'c, K, V>>,
     current: vec::IntoIter<(K, Versioned<V>)>,
 }
+
+/// Yields the entries of one stripe after the other.
+type NextStripe<'c, K, V> = dyn FnMut() -> Option<Vec<(K, Versioned<V>)>> + 'c;
 
 impl<'c, K, V> Iter<'c, K, V> {
     pub(crate) fn new(next_stripe: impl FnMut() -> Option<Vec<(K, Versioned<V>)>> + 'c) -> Self {

@@ -38,10 +38,15 @@ mod imp {
 
     /// Marks memory that the reclamation scheme must keep alive. Free of cost here; under loom it
     /// is a cell whose accesses are checked, so that a use after free fails the model.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Canary;
 
     impl Canary {
+        #[inline(always)]
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
         #[inline(always)]
         pub(crate) fn observe(&self) {}
 
@@ -73,10 +78,14 @@ mod imp {
         }
     }
 
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Canary(loom::cell::UnsafeCell<()>);
 
     impl Canary {
+        pub(crate) fn new() -> Self {
+            Self(loom::cell::UnsafeCell::new(()))
+        }
+
         pub(crate) fn observe(&self) {
             self.0.with(|_| ());
         }
@@ -113,10 +122,14 @@ mod imp {
 
     /// Shuttle runs one thread at a time, so a flag that outlives the value's `Drop` is enough to
     /// notice a read of reclaimed memory most of the time.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Canary(AtomicBool);
 
     impl Canary {
+        pub(crate) fn new() -> Self {
+            Self(AtomicBool::new(false))
+        }
+
         pub(crate) fn observe(&self) {
             assert!(!self.0.load(Ordering::Relaxed), "read of reclaimed memory");
         }
@@ -128,7 +141,24 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// Declares a flag of each thread, false at first.
+macro_rules! thread_flag {
+    ($name:ident) => {
+        #[cfg(not(any(caskade_loom, caskade_shuttle)))]
+        std::thread_local! {
+            static $name: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+        }
+        // The checkers' macros take no `const`.
+        #[cfg(any(caskade_loom, caskade_shuttle))]
+        crate::sync::thread_local! {
+            static $name: std::cell::Cell<bool> = std::cell::Cell::new(false);
+        }
+    };
+}
+
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use thread_flag;
 
 /// True when a model checker stands in: sizes shrink so that small models reach every path.
 pub(crate) const MODELLED: bool = cfg!(any(caskade_loom, caskade_shuttle));

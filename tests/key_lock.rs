@@ -64,11 +64,11 @@ compare_and_discard version | absent; -     | ok; -          | locked; 2L       
 compare_and_discard token   | absent; -     | changed v; 2v  | ok; -            | ok; -           | absent; -
 compare_and_discard stale   | absent; -     | changed v; 2v  | locked; 2L       | changed v; 2vt  | absent; -
 touch               -       | absent; -     | f; 2f          | locked; 2L       | f; 2f           | absent; -
-touch_keep          -       | absent; -     | v; 2v          | locked; 2L       | v; 2v           | absent; -
+touch_keep          -       | absent; -     | v; 2v          | locked; 2L       | v; 2vt          | absent; -
 compare_and_touch   version | absent; -     | f; 2f          | locked; 2L       | f; 2f           | absent; -
 compare_and_touch   token   | absent; -     | changed v; 2v  | f; 2f            | f; 2f           | absent; -
 compare_and_touch   stale   | absent; -     | changed v; 2v  | locked; 2L       | changed v; 2vt  | absent; -
-compare_touch_keep  version | absent; -     | v; 2v          | locked; 2L       | v; 2v           | absent; -
+compare_touch_keep  version | absent; -     | v; 2v          | locked; 2L       | v; 2vt          | absent; -
 compare_touch_keep  token   | absent; -     | changed v; 2v  | v; 2v            | v; 2v           | absent; -
 get_and_touch       -       | none; -       | 2 f; 2f        | locked; 2L       | 2 f; 2f         | none; -
 get_and_touch_keep  -       | none; -       | 2 v; 2v        | locked; 2L       | 2 v; 2vt        | none; -

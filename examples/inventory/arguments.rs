@@ -121,15 +121,17 @@ fn number(
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownOption(found) => write!(f, "there is no option {}", found.display()),
+            Self::UnknownOption(found) => {
+                write!(f, "there is no option {}", Path::new(found).display())
+            }
             Self::MissingValue(option) => write!(f, "{option} needs a value"),
             Self::BadNumber { option, found, range } => {
                 let (least, greatest) = (range.start(), range.end());
-                let found = found.display();
+                let found = Path::new(found).display();
                 write!(f, "{option} needs a number from {least} to {greatest}, not {found:?}")
             }
             Self::SecondFile(found) => {
-                write!(f, "one orders file is enough; what is {} for?", found.display())
+                write!(f, "one orders file is enough; what is {} for?", Path::new(found).display())
             }
         }
     }

@@ -124,7 +124,7 @@ pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         let from_right = digits.len() - index;
-        if from_right.is_multiple_of(3) && text.ends_with(|last: char| last.is_ascii_digit()) {
+        if from_right % 3 == 0 && text.ends_with(|last: char| last.is_ascii_digit()) {
             text.push(' ');
         }
         text.push(digit);

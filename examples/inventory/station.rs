@@ -199,7 +199,7 @@ impl Run<'_> {
         let counted = self.station.pages.increment_or_insert(page.clone(), 1, 1, Expiry::Never);
         let views =
             counted.map_err(|error| ServiceError::View { page: page.clone(), error })?.into_value();
-        if views.is_multiple_of(VIEWS_PER_WRITE) {
+        if views % VIEWS_PER_WRITE == 0 {
             self.station.ledger.record_views(page, views)?;
         }
         Ok(())

@@ -45,7 +45,7 @@ pub(crate) struct LockRecord {
 impl LockRecord {
     fn new(expires: Option<Tick>, deadline: Tick, token: u64) -> Self {
         let deadline = AtomicU64::new(deadline.raw());
-        Self { canary: Canary::default(), expires, deadline, token }
+        Self { canary: Canary::new(), expires, deadline, token }
     }
 }
 
@@ -120,7 +120,7 @@ impl<K, V: 'static> Node<K, V> {
             Body { value: ManuallyDrop::new(value) }
         };
         let (state, times) = (AtomicU64::new(0), AtomicU64::new(0));
-        Box::new(Self { state, times, hash, canary: Canary::default(), key, body })
+        Box::new(Self { state, times, hash, canary: Canary::new(), key, body })
     }
 
     /// Sets what is known only under the stripe lock.
@@ -130,8 +130,8 @@ impl<K, V: 'static> Node<K, V> {
     }
 
     /// Takes an unpublished node apart.
-    pub(crate) fn into_parts(self: Box<Self>) -> (K, V) {
-        let mut node = ManuallyDrop::new(*self);
+    pub(crate) fn into_parts(self) -> (K, V) {
+        let mut node = ManuallyDrop::new(self);
         // SAFETY: [R4] the node was never published, so this is the only owner, and it is in a
         // `ManuallyDrop`, so `key` is not dropped a second time.
         let key = unsafe { ptr::read(&raw const node.key) };
@@ -384,7 +384,7 @@ pub(crate) struct BlankLock(Box<LockRecord>);
 impl BlankLock {
     pub(crate) fn new() -> Self {
         Self(Box::new(LockRecord {
-            canary: Canary::default(),
+            canary: Canary::new(),
             expires: None,
             deadline: AtomicU64::new(0),
             token: 0,

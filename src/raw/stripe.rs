@@ -137,9 +137,8 @@ impl<'g, K, V: 'static> Search<'g, K, V> {
     pub(crate) fn find(&self, mut is_key: impl FnMut(&K) -> bool) -> Option<&'g Node<K, V>> {
         // SAFETY: [R1] `search` took the guard before it loaded the table, and `'g` ends before
         // the guard does. A node that `advance` met may have been unlinked since, but not dropped.
-        if let Some(likely) = unsafe { self.likely.as_ref() }
-            && is_key(likely.key())
-        {
+        let likely = unsafe { self.likely.as_ref() };
+        if let Some(likely) = likely.filter(|node| is_key(node.key())) {
             return Some(likely);
         }
         // SAFETY: [R1] as above.

@@ -38,13 +38,13 @@ impl<K, V: 'static> Table<K, V> {
         let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
         // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
         // zeros is a valid bucket: no tags, no overflow, null pointers.
-        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::default() }
+        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::new() }
     }
 
     #[cfg(any(caskade_loom, caskade_shuttle))]
     pub(super) fn new(count: usize) -> Self {
         let buckets = (0..count).map(|_| Bucket::empty()).collect();
-        Self { buckets, canary: Canary::default() }
+        Self { buckets, canary: Canary::new() }
     }
 
     pub(super) fn len(&self) -> usize {

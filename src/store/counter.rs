@@ -33,11 +33,10 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        let counted = self.locked(hash, |held, now| {
+        self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now).ok_or(CounterError::Absent)?;
             self.step(held, hash, &entry, step, delta, now)
-        });
-        counted.map_err(|_| CounterError::Reentrant).flatten()
+        })
     }
 
     /// Moves a counter, or creates it with `initial`, to which `delta` is not added.
@@ -51,7 +50,7 @@ where
     ) -> Result<(V, Cas), CounterError> {
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
-        let counted = self.locked(hash, |held, now| {
+        self.locked(hash, |held, now| {
             let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
             if let Some(entry) = entry {
                 return self.step(held, hash, &entry, step, delta, now);
@@ -62,8 +61,7 @@ where
             held.publish(Node::boxed(hash, key, initial), stamp, expires);
             held.count(&Ok(()));
             Ok((initial, Cas::issued(stamp)))
-        });
-        counted.map_err(|_| CounterError::Reentrant).flatten()
+        })
     }
 
     #[inline]

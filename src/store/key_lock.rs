@@ -11,7 +11,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::epoch::Guard;
-use crate::error::{LockError, Refusal, UnlockError};
+use crate::error::{LockError, Reentrant, Refusal, UnlockError};
 use crate::raw::{At, BlankLock, ValueRef};
 use crate::stamp::Cas;
 use crate::time::Tick;
@@ -27,7 +27,14 @@ pub(crate) struct Locked<'g, K, V> {
     pub(crate) value: ValueRef<'g, V>,
 }
 
-/// The same, as the caller's own.
+/// What is needed to take a lock, made ready before the stripe lock.
+pub(super) struct Request<'g> {
+    pub(super) time: Duration,
+    pub(super) blank: BlankLock,
+    pub(super) guard: &'g Guard,
+}
+
+/// A lock that was taken, as the caller's own.
 pub(crate) struct Claimed<K, V> {
     pub(crate) hash: u64,
     pub(crate) token: Cas,
@@ -65,16 +72,15 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let time = self.lock_time(time).map_err(|max| LockError::TooLong { max })?;
-        let blank = BlankLock::new();
+        let request = Request { time, blank: BlankLock::new(), guard };
         let hash = self.hash(key);
-        let locked = self.locked(hash, |held, now| {
+        self.locked(hash, |held, now| {
             let free = self.lockable(held, hash, key, now);
             if let Err(Refusal::Locked { .. }) = free {
                 held.tally.rare.locks_refused += 1;
             }
-            Ok(self.lock_at(held, hash, free?, time, blank, now, guard))
-        });
-        locked.flatten().map_err(LockError::from)
+            Ok(self.lock_at(held, hash, free?, request, now))
+        })
     }
 
     /// The place of an entry that is live and not locked.
@@ -101,11 +107,10 @@ where
         held: &mut HeldStripe<'g, K, V>,
         hash: u64,
         at: At,
-        time: Duration,
-        blank: BlankLock,
+        request: Request<'g>,
         now: &mut Now<'_>,
-        guard: &'g Guard,
     ) -> Locked<'g, K, V> {
+        let Request { time, blank, guard } = request;
         let token = held.next_stamp();
         let deadline = self.lock_deadline(time, now);
         held.attach_lock(at, blank, deadline, token);
@@ -152,13 +157,12 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        let unlocked = self.locked(hash, |held, now| {
+        self.locked(hash, |held, now| {
             let at = self.opened_by(held, hash, key, token, now)?;
             held.detach_lock(at);
             held.waiters.turn(hash);
             Ok(())
-        });
-        unlocked.map_err(|_| UnlockError::Reentrant).flatten()
+        })
     }
 
     /// Releases the lock that `token` opens, if there still is one, without running code of the
@@ -169,11 +173,11 @@ where
             let entry = at.and_then(|at| self.settle(held, hash, at, now));
             let Some(at) = entry.filter(|entry| entry.locked_until().is_some()).map(|it| it.at)
             else {
-                return false;
+                return Ok::<_, Reentrant>(false);
             };
             held.detach_lock(at);
             held.waiters.turn(hash);
-            true
+            Ok(true)
         });
         unlocked.unwrap_or(false)
     }
@@ -185,13 +189,12 @@ where
     {
         let time = self.lock_time(time).map_err(|max| UnlockError::TooLong { max })?;
         let hash = self.hash(key);
-        let renewed = self.locked(hash, |held, now| {
+        self.locked(hash, |held, now| {
             let at = self.opened_by(held, hash, key, token, now)?;
             let deadline = self.lock_deadline(time, now);
             held.set_lock_deadline(at, Some(deadline));
             Ok(deadline)
-        });
-        renewed.map_err(|_| UnlockError::Reentrant).flatten()
+        })
     }
 
     /// The place of an entry that is locked with `token`.
@@ -216,24 +219,14 @@ where
     }
 
     /// How long the entry stays locked if nobody opens it; `None` if it is not locked or absent.
-    pub(crate) fn lock_remaining<Q>(&self, key: &Q) -> Result<Option<Duration>, Refusal>
+    pub(crate) fn lock_remaining<Q>(&self, key: &Q) -> Result<Option<Duration>, Reentrant>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
-            let until = self.live(held, hash, is(key), now)?.locked_until()?;
-            Some(until.since(now.get()))
+            let until = self.live(held, hash, is(key), now).and_then(|it| it.locked_until());
+            Ok(until.map(|until| until.since(now.get())))
         })
-    }
-}
-
-impl From<Refusal> for LockError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Locked { remaining } => Self::Locked { remaining },
-            Refusal::Reentrant => Self::Reentrant,
-            Refusal::Absent | Refusal::Exists { .. } | Refusal::Changed { .. } => Self::Absent,
-        }
     }
 }

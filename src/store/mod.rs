@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use crate::error::Refusal;
+use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{At, Held, LockState, Retired, Stripe};
@@ -197,24 +197,24 @@ where
     /// Runs `act` under the lock of the stripe that `hash` belongs to, then lets go of everything
     /// that must not happen under it.
     #[inline(always)]
-    fn locked<'s, R>(
+    fn locked<'s, R, E: From<Reentrant>>(
         &'s self,
         hash: u64,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
-    ) -> Result<R, Refusal> {
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
         self.locked_stripe(self.stripe(hash), act)
     }
 
     #[inline(always)]
-    fn locked_stripe<'s, R>(
+    fn locked_stripe<'s, R, E: From<Reentrant>>(
         &'s self,
         stripe: &'s Stripe<K, V, Upkeep>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
-    ) -> Result<R, Refusal> {
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let entered = reentry::enter()?;
         let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        Ok(act(held, &mut Now { time: &self.time, sampled: None }))
+        act(held, &mut Now { time: &self.time, sampled: None })
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -279,19 +279,20 @@ where
     }
 
     /// Makes every key absent, stripe by stripe.
-    pub(crate) fn clear(&self) -> Result<(), Refusal> {
+    pub(crate) fn clear(&self) -> Result<(), Reentrant> {
         for stripe in &self.stripes {
             self.locked_stripe(stripe, |held, _| {
                 held.tally.writes += stripe.len() as u64;
                 held.clear();
                 held.waiters.turn_all();
+                Ok::<_, Reentrant>(())
             })?;
         }
         Ok(())
     }
 
     /// Hands over everything retired and lets the epoch drop what it can.
-    pub(crate) fn reclaim(&self) -> Result<(), Refusal> {
+    pub(crate) fn reclaim(&self) -> Result<(), Reentrant> {
         for stripe in &self.stripes {
             let entered = reentry::enter()?;
             let retired = stripe.hold().release_all();
@@ -307,7 +308,7 @@ where
         Ok(())
     }
 
-    pub(crate) fn stats(&self) -> Result<Stats, Refusal> {
+    pub(crate) fn stats(&self) -> Result<Stats, Reentrant> {
         let mut stats = Stats::default();
         self.reads.add_to(&mut stats);
         for stripe in &self.stripes {
@@ -315,6 +316,7 @@ where
             self.locked_stripe(stripe, |held, _| {
                 held.tally.add_to(&mut stats);
                 stats.waiting += held.retired_len() as u64;
+                Ok::<_, Reentrant>(())
             })?;
         }
         stats.waiting += self.waiting.get();

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::epoch::Guard;
-use crate::error::Refusal;
+use crate::error::Reentrant;
 use crate::raw::{Node, Search, Standing, ValueRef, View};
 use crate::stamp::Cas;
 
@@ -180,15 +180,17 @@ where
         hash: u64,
         key: &Q,
         guard: &'g Guard,
-    ) -> Result<Option<Found<'g, V>>, Refusal>
+    ) -> Result<Option<Found<'g, V>>, Reentrant>
     where
         Q: Equivalent<K> + ?Sized,
     {
         self.locked(hash, |held, now| {
-            let entry = self.live(held, hash, is(key), now)?;
-            let stamp = held.stamp(entry.at);
-            let cas = entry.locked_until().is_none().then(|| Cas::issued(stamp));
-            Some(Found { value: held.value_for(entry.at, guard), cas, stamp })
+            let entry = self.live(held, hash, is(key), now);
+            Ok(entry.map(|entry| {
+                let stamp = held.stamp(entry.at);
+                let cas = entry.locked_until().is_none().then(|| Cas::issued(stamp));
+                Found { value: held.value_for(entry.at, guard), cas, stamp }
+            }))
         })
     }
 }

@@ -4,22 +4,18 @@
 //! write would wait for a lock that the same thread may hold, or hold one while waiting for
 //! another. Every write asks here first and is refused instead.
 
-use std::cell::Cell;
+use crate::error::Reentrant;
 
-use crate::error::Refusal;
-
-crate::sync::thread_local! {
-    static HOLDING: Cell<bool> = Cell::new(false);
-}
+crate::sync::thread_flag!(HOLDING);
 
 /// Proof that the thread held no stripe lock and may take one. The mark goes when this is dropped.
 pub(super) struct Entered(());
 
 /// Marks the thread as a lock holder unless it is one.
 #[inline]
-pub(super) fn enter() -> Result<Entered, Refusal> {
+pub(super) fn enter() -> Result<Entered, Reentrant> {
     if HOLDING.with(|holding| holding.replace(true)) {
-        return Err(Refusal::Reentrant);
+        return Err(Reentrant);
     }
     Ok(Entered(()))
 }

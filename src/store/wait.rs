@@ -19,12 +19,12 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::epoch;
-use crate::error::{LockError, Refusal};
+use crate::error::{LockError, Reentrant, Refusal};
 use crate::raw::BlankLock;
 use crate::time::{Tick, wake_all};
 
 use super::Store;
-use super::key_lock::Locked;
+use super::key_lock::{Locked, Request};
 
 /// The waiters of a stripe. There are hardly ever any, so they take one word.
 #[derive(Default)]
@@ -205,17 +205,17 @@ where
         };
         let (store, key, hash, until) = (&self.store, self.key, self.hash, self.until);
         let number = &mut self.number;
-        let blank = BlankLock::new();
-        let mut waker = Some(waker.clone());
         let guard = epoch::pin();
+        let request = Request { time, blank: BlankLock::new(), guard: &guard };
+        let mut waker = Some(waker.clone());
         let tried = store.locked(hash, |held, now| {
             let free = store.lockable(held, hash, key, now);
             let earlier = held.waiters.earlier_until(hash, *number, now.get());
             let again = match (free, earlier) {
                 (Ok(at), None) => {
                     held.waiters.leave(number.take());
-                    let locked = store.lock_at(held, hash, at, time, blank, now, &guard);
-                    return Attempt::Done(Ok(locked));
+                    let locked = store.lock_at(held, hash, at, request, now);
+                    return Ok(Attempt::Done(locked));
                 }
                 (Ok(_), Some(earlier)) => {
                     // Those who came earlier go first; make sure that they know.
@@ -230,7 +230,7 @@ where
                 (Err(refusal), _) => {
                     held.waiters.leave(number.take());
                     held.waiters.turn(hash);
-                    return Attempt::Done(Err(LockError::from(refusal)));
+                    return Err(LockError::from(refusal));
                 }
             };
             if now.get() >= until {
@@ -238,18 +238,17 @@ where
                 held.waiters.turn(hash);
                 held.tally.rare.locks_refused += 1;
                 let remaining = again.since(now.get());
-                return Attempt::Done(Err(LockError::Locked { remaining }));
+                return Err(LockError::Locked { remaining });
             }
             if let Some(waker) = waker.take() {
                 *number = Some(held.waiters.line_up(hash, *number, until, waker));
             }
-            Attempt::WaitUntil(again.min(until))
+            Ok(Attempt::WaitUntil(again.min(until)))
         });
         match tried {
-            Ok(Attempt::Done(Ok(locked))) => Attempt::Done(Ok((self.claim)(store, key, locked))),
-            Ok(Attempt::Done(Err(error))) => Attempt::Done(Err(error)),
+            Ok(Attempt::Done(locked)) => Attempt::Done(Ok((self.claim)(store, key, locked))),
             Ok(Attempt::WaitUntil(tick)) => Attempt::WaitUntil(tick),
-            Err(refusal) => Attempt::Done(Err(LockError::from(refusal))),
+            Err(error) => Attempt::Done(Err(error)),
         }
     }
 }
@@ -269,6 +268,7 @@ where
             // It may have been woken in vain: pass the turn on. A waiter woken too early finds the
             // key locked and goes on waiting.
             held.waiters.turn(self.hash);
+            Ok::<_, Reentrant>(())
         });
     }
 }

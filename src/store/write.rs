@@ -93,7 +93,7 @@ where
         // Outside the lock, so that what is left of it, refused or panicked over, is dropped after
         // the lock is released.
         let mut fresh = Some(Fresh::new(hash, key, value));
-        let outcome = self.locked(hash, |held, now| {
+        let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
             let key = fresh.as_ref().and_then(Fresh::key);
             let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
             let admitted = admit(held, entry.as_ref(), condition, now);
@@ -101,7 +101,7 @@ where
             admitted?;
             Ok(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now))
         });
-        outcome.flatten().map_err(|refusal| {
+        outcome.map_err(|refusal| {
             let (key, value) = fresh.expect(NOTHING_CONSUMED).into_parts();
             WriteError::new(refusal, (key.expect(NOTHING_CONSUMED), value))
         })
@@ -135,7 +135,7 @@ where
                     None => value = Some(unplaced),
                 }
             }
-            let outcome = self.locked(hash, |held, now| {
+            let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
                 let entry = self.live(held, hash, is(key), now);
                 let admitted = admit(held, entry.as_ref(), condition, now);
                 if admitted.is_ok() && fresh.is_none() {
@@ -145,7 +145,7 @@ where
                 admitted?;
                 Ok(Some(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
             });
-            match outcome.flatten() {
+            match outcome {
                 Ok(Some(cas)) => return Ok(cas),
                 Ok(None) => yield_now(),
                 Err(refusal) => {
@@ -209,7 +209,7 @@ where
     {
         let hash = self.hash(key);
         let guard = epoch::pin();
-        let value = self.locked(hash, |held, now| {
+        let value: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
             let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
@@ -220,7 +220,7 @@ where
             held.unlink(entry.at);
             Ok(value)
         });
-        value.flatten().map(|value| take(&value))
+        value.map(|value| take(&value))
     }
 
     /// Gives the entry a new deadline under `condition` and shows its value to `take`, outside the
@@ -237,7 +237,7 @@ where
     {
         let hash = self.hash(key);
         let guard = epoch::pin();
-        let touched = self.locked(hash, |held, now| {
+        let touched: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
             let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
@@ -255,7 +255,7 @@ where
             }
             Ok((held.value_for(entry.at, &guard), Cas::issued(held.stamp(entry.at))))
         });
-        touched.flatten().map(|(value, cas)| (take(&value), cas))
+        touched.map(|(value, cas)| (take(&value), cas))
     }
 
     /// Runs `change` on the entry under the stripe lock and carries out what it decides.
@@ -270,7 +270,7 @@ where
         let mut key = Some(key);
         let mut fresh = None;
         let _pin = epoch::pin();
-        let outcome = self.locked(hash, |held, now| {
+        let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
             let admitted = admit(held, entry.as_ref(), Condition::Always, now);
             if admitted.is_err() {
@@ -300,7 +300,7 @@ where
             fresh = key.take().map(|key| Fresh::new(hash, key, value));
             Ok(Updated::Stored(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
         });
-        outcome.flatten().map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
+        outcome.map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
     }
 }
 
