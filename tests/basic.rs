@@ -108,6 +108,24 @@ fn borrowed_keys() {
 }
 
 #[test]
+fn a_borrowed_number_finds_the_key_that_wraps_it() {
+    #[derive(PartialEq, Eq, Hash)]
+    struct Id(u64);
+    impl std::borrow::Borrow<u64> for Id {
+        fn borrow(&self) -> &u64 {
+            &self.0
+        }
+    }
+    // The default hasher: `ahash` may hash bare numbers by another path on a nightly compiler.
+    let cache = Cache::new();
+    for number in 0..100u64 {
+        cache.insert(Id(number), number).unwrap();
+    }
+    let missed = (0..100u64).filter(|number| !cache.contains_key(number)).count();
+    assert_eq!(missed, 0);
+}
+
+#[test]
 fn a_form_of_the_key_that_is_not_borrowed_from_it() {
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     struct Owned {
