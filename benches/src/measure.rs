@@ -72,19 +72,23 @@ impl Lap {
     }
 }
 
-/// Nanoseconds per key of every round that counted, in order. Empty if none did.
+/// Nanoseconds per key of the rounds of one measurement.
+#[derive(Debug, Clone, Default)]
+pub struct Rounds {
+    /// Of the rounds that counted, in order. Empty if none did.
+    pub counted: Vec<f64>,
+    /// Of those that did not. No good for a table.
+    pub spoilt: Vec<f64>,
+}
+
+/// Measures `work`.
 ///
 /// `between` runs on the first thread before each round, outside the time taken.
-pub fn rounds(
-    plan: Plan,
-    streams: &[Stream],
-    between: &(dyn Fn() + Sync),
-    work: &Work,
-) -> Vec<f64> {
+pub fn rounds(plan: Plan, streams: &[Stream], between: &(dyn Fn() + Sync), work: &Work) -> Rounds {
     assert!(streams.len() >= plan.threads, "every thread needs its keys");
     let cores = cores();
     if cores.len() < plan.threads {
-        return Vec::new();
+        return Rounds::default();
     }
     let shared = Shared {
         barrier: SpinBarrier::new(plan.threads),
@@ -92,18 +96,29 @@ pub fn rounds(
         start: AtomicUsize::new(0),
         done: AtomicBool::new(false),
         laps: Mutex::new(vec![None; plan.threads]),
-        judge: Mutex::new(Judge { plan, warmed: 0.0, tried: 0, counted: Vec::new() }),
+        judge: Mutex::new(Judge { plan, warmed: 0.0, rounds: Rounds::default() }),
     };
     std::thread::scope(|scope| {
         for (thread, stream) in streams.iter().enumerate().take(plan.threads) {
             let (shared, core) = (&shared, cores[thread]);
             scope.spawn(move || {
                 core_affinity::set_for_current(core);
+                let _wrong = AbortOnPanic; // the other threads would wait for this one for ever
                 shared.run(thread, stream, between, work);
             });
         }
     });
-    shared.judge.into_inner().expect("no thread panicked").counted
+    shared.judge.into_inner().expect("no thread panicked").rounds
+}
+
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 struct Shared {
@@ -153,8 +168,7 @@ impl Shared {
 struct Judge {
     plan: Plan,
     warmed: f64,
-    tried: usize,
-    counted: Vec<f64>,
+    rounds: Rounds,
 }
 
 impl Judge {
@@ -167,11 +181,10 @@ impl Judge {
         let long_enough = self.plan.keys.is_some() || keys * 2 >= fitting;
         if warming || !long_enough {
             self.warmed += nanos.max(1.0);
+        } else if counts(laps) {
+            self.rounds.counted.push(nanos / keys as f64);
         } else {
-            self.tried += 1;
-            if counts(laps) {
-                self.counted.push(nanos / keys as f64);
-            }
+            self.rounds.spoilt.push(nanos / keys as f64);
         }
         match self.plan.keys {
             Some(keys) => keys,
@@ -181,7 +194,8 @@ impl Judge {
     }
 
     fn is_done(&self) -> bool {
-        self.counted.len() >= self.plan.wanted || self.tried >= self.plan.tries
+        let Rounds { counted, spoilt } = &self.rounds;
+        counted.len() >= self.plan.wanted || counted.len() + spoilt.len() >= self.plan.tries
     }
 }
 
@@ -299,8 +313,9 @@ mod tests {
     fn tries_are_bounded() {
         let plan = Plan { threads: 1, keys: Some(4), warm_up: 0, wanted: usize::MAX, tries: 3 };
         let streams = [Stream::draw(crate::keys::Shape::Uniform, 10, 100, 1)];
-        let counted = rounds(plan, &streams, &|| (), &|_, keys| keys.iter().sum());
-        assert!(counted.len() <= 3);
+        let rounds =
+            rounds(plan, &streams, &|| (), &|_, keys| keys.iter().fold(0, |sum, key| sum ^ key));
+        assert_eq!(rounds.counted.len() + rounds.spoilt.len(), 3);
     }
 
     #[test]

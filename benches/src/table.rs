@@ -13,18 +13,27 @@ pub struct Contestant<'a> {
     name: String,
     between: Box<dyn Fn() + Sync + 'a>,
     work: Box<Work<'a>>,
+    remark: Box<dyn Fn() -> String + 'a>,
 }
 
 impl<'a> Contestant<'a> {
     /// `work` is timed; see [`Work`].
     pub fn new(name: impl Into<String>, work: impl Fn(usize, &[u64]) -> u64 + Sync + 'a) -> Self {
-        Self { name: name.into(), between: Box::new(|| ()), work: Box::new(work) }
+        let (between, remark) = (Box::new(|| ()), Box::new(String::new));
+        Self { name: name.into(), between, work: Box::new(work), remark }
     }
 
     /// Runs `between` before each round, outside the time taken.
     #[must_use]
     pub fn between(mut self, between: impl Fn() + Sync + 'a) -> Self {
         self.between = Box::new(between);
+        self
+    }
+
+    /// Shows what `remark` says, once all is over.
+    #[must_use]
+    pub fn remark(mut self, remark: impl Fn() -> String + 'a) -> Self {
+        self.remark = Box::new(remark);
         self
     }
 }
@@ -52,6 +61,8 @@ pub struct Race<'a> {
     pub threads: &'a [usize],
     /// Keys per thread and round; see [`Plan::keys`].
     pub keys: Option<usize>,
+    /// The heading of the remarks, if there are any.
+    pub remarks: Option<&'static str>,
     /// Who takes part. Ratios are to the first.
     pub contestants: Vec<Contestant<'a>>,
 }
@@ -72,8 +83,14 @@ impl Race<'_> {
             name: contestant.name.clone(),
             cells: laps.iter().map(|laps| median(laps)).collect(),
             fewest: laps.iter().map(Vec::len).min().unwrap_or(0),
+            remark: (contestant.remark)(),
         });
-        Table { title: self.title.clone(), threads: self.threads.to_vec(), rows: rows.collect() }
+        Table {
+            title: self.title.clone(),
+            threads: self.threads.to_vec(),
+            rows: rows.collect(),
+            remarks: self.remarks,
+        }
     }
 
     fn turn(&self, contestant: &Contestant<'_>, threads: usize, effort: Effort) -> Vec<f64> {
@@ -82,7 +99,7 @@ impl Race<'_> {
         }
         let Effort { warm_up, wanted, tries, .. } = effort;
         let plan = Plan { threads, keys: self.keys, warm_up, wanted, tries };
-        rounds(plan, self.streams, &contestant.between, &contestant.work)
+        rounds(plan, self.streams, &contestant.between, &contestant.work).counted
     }
 }
 
@@ -93,6 +110,7 @@ pub struct Table {
     pub title: String,
     threads: Vec<usize>,
     rows: Vec<Row>,
+    remarks: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +118,7 @@ struct Row {
     name: String,
     cells: Vec<Option<f64>>,
     fewest: usize,
+    remark: String,
 }
 
 impl Table {
@@ -119,9 +138,12 @@ impl fmt::Display for Table {
         for threads in &self.threads {
             write!(f, " {threads}T | ÷ {} |", first.name)?;
         }
-        let scaling = self.threads.len() > 1;
-        writeln!(f, "{} rounds |", if scaling { " 2T/1T |" } else { "" })?;
-        let columns = 2 * self.threads.len() + usize::from(scaling) + 1;
+        let scaling = if self.threads.len() > 1 { " 2T/1T |" } else { "" };
+        let remarks = self.remarks.map(|heading| format!(" {heading} |")).unwrap_or_default();
+        writeln!(f, "{scaling} rounds |{remarks}")?;
+        let columns = 2 * self.threads.len()
+            + 1
+            + [scaling, &remarks].iter().filter(|c| !c.is_empty()).count();
         writeln!(f, "|---|{}", "---:|".repeat(columns))?;
         for row in &self.rows {
             write!(f, "| {} |", row.name)?;
@@ -131,10 +153,15 @@ impl fmt::Display for Table {
                     None => write!(f, " no valid round | – |")?,
                 }
             }
-            if scaling {
+            if !scaling.is_empty() {
                 write!(f, " {} |", Ratio(row.cells[1], row.cells[0]))?;
             }
-            writeln!(f, " {} |", row.fewest)?;
+            write!(f, " {} |", row.fewest)?;
+            writeln!(
+                f,
+                "{}",
+                if remarks.is_empty() { String::new() } else { format!(" {} |", row.remark) }
+            )?;
         }
         Ok(())
     }
