@@ -178,7 +178,8 @@ impl Report {
             let keys = Some(entries / threads);
             let race =
                 Race { title, streams, threads: &[threads], keys, remarks: None, contestants };
-            let few = Effort { turns: 3, warm_up: 0, wanted: 1, tries: 5 };
+            let tries = (4_000_000 / entries).max(6);
+            let few = Effort { turns: 3, warm_up: 0, wanted: 1, tries };
             let table = race.run(few);
             println!("{table}");
             self.tables.push(table);
