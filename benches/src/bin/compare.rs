@@ -68,7 +68,7 @@ impl Report {
             std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
         let effort = match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => Effort { turns: 5, warm_up: 40, wanted: 7, tries: 200 },
-            ["--quick"] => Effort { turns: 3, warm_up: 20, wanted: 3, tries: 60 },
+            ["--quick"] => Effort { turns: 2, warm_up: 15, wanted: 3, tries: 40 },
             _ => panic!("the only option is --quick"),
         };
         Self { filters, effort, tables: Vec::new() }
@@ -178,8 +178,8 @@ impl Report {
             let keys = Some(entries / threads);
             let race =
                 Race { title, streams, threads: &[threads], keys, remarks: None, contestants };
-            let tries = (4_000_000 / entries).max(6);
-            let few = Effort { turns: 3, warm_up: 0, wanted: 1, tries };
+            let tries = self.effort.turns * 1_000_000 / entries;
+            let few = Effort { turns: self.effort.turns.div_ceil(2), warm_up: 0, wanted: 1, tries };
             let table = race.run(few);
             println!("{table}");
             self.tables.push(table);
