@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::store::Claimed;
 use crate::time::Tick;
@@ -36,6 +36,7 @@ where
 {
     cache: Cache<K, V, S>,
     key: K,
+    hash: u64,
     value: V,
     token: Cas,
     deadline: Tick,
@@ -50,8 +51,8 @@ where
     S: BuildHasher,
 {
     pub(crate) fn new(cache: Cache<K, V, S>, claimed: Claimed<K, V>) -> Self {
-        let Claimed { token, deadline, key, value } = claimed;
-        Self { cache, key, value, token, deadline, armed: true }
+        let Claimed { hash, token, deadline, key, value } = claimed;
+        Self { cache, key, hash, value, token, deadline, armed: true }
     }
 
     /// The locked key.
@@ -72,13 +73,33 @@ where
         self.token
     }
 
+    /// The instant of the cache's clock at which the lock opens by itself, unless it is renewed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Clock, ManualClock};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// assert_eq!(held.deadline(), clock.now() + Duration::from_secs(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.cache.store().time().instant(self.deadline)
+    }
+
     /// How long the lock holds from now on; zero if its time is up.
     ///
     /// # Examples
     ///
     /// ```
     /// use caskade::{Cache, ManualClock};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let clock = ManualClock::new();
     /// let cache = Cache::builder().clock(clock.clone()).build()?;
@@ -108,7 +129,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -230,6 +251,10 @@ where
     /// ```
     pub fn unlock(mut self) -> Result<(), UnlockError> {
         self.armed = false;
+        if self.cache.store().unlock_token(self.hash, self.token) {
+            return Ok(());
+        }
+        // The lock is not held any more; the key tells why.
         self.cache.unlock(&self.key, self.token)
     }
 
@@ -263,7 +288,7 @@ where
     fn drop(&mut self) {
         if self.armed {
             // The lock may have lapsed, or the entry be gone: then there is nothing to unlock.
-            let _ = self.cache.unlock(&self.key, self.token);
+            self.cache.store().unlock_token(self.hash, self.token);
         }
     }
 }

@@ -1,4 +1,120 @@
-//! crate docs to come
+//! A concurrent in-process cache that does not lose updates.
+//!
+//! A [`Cache`] is a hash table cut into stripes. Reads take no lock. Every entry carries a version
+//! stamp, a [`Cas`], that changes with every write; on it rest optimistic updates, key locks and
+//! counters.
+//!
+//! * [Usage](#usage)
+//! * [Updating without losing](#updating-without-losing)
+//! * [Consistency](#consistency)
+//! * [Locking keys](#locking-keys)
+//! * [Expiry](#expiry)
+//! * [Memory](#memory)
+//! * [User code](#user-code)
+//! * [Names elsewhere](#names-elsewhere)
+//!
+//! # Usage
+//!
+//! ```
+//! use caskade::Cache;
+//!
+//! let cache = Cache::new();
+//! cache.insert(String::from("ada"), 36)?;
+//! assert_eq!(cache.get("ada"), Some(36)); // a borrowed form of the key will do
+//! assert_eq!(cache.remove("ada")?, Some(36));
+//!
+//! // A handle is cheap to clone and all handles share the entries.
+//! let other = cache.clone();
+//! std::thread::spawn(move || other.insert(String::from("bob"), 41)).join().unwrap()?;
+//! assert!(cache.contains_key("bob"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Writes return a `Result`, because a key may be locked. What was refused comes back with the
+//! error.
+//!
+//! Reads that stand alone clone the value. [`Cache::read`] shows it to a closure instead, and a
+//! [`Session`] returns references and spares most of the cost of a read; [`Cache::get_many`] looks
+//! many keys up at once.
+//!
+//! # Updating without losing
+//!
+//! Read, compute, write: if two threads do that at once, one result is lost. There are four ways
+//! around it, from the cheapest to the strongest:
+//!
+//! * a counter: [`increment`](Cache::increment) and its relatives;
+//! * a closure under the key's stripe lock: [`update`](Cache::update). Runs once, must be short;
+//! * an optimistic update: [`get_with_cas`](Cache::get_with_cas), compute outside all locks,
+//!   [`compare_and_swap`](Cache::compare_and_swap), again if somebody was faster.
+//!   [`fetch_update`](Cache::fetch_update) is that loop, with bounded attempts, growing pauses and,
+//!   if wanted, a key lock after too many losses;
+//! * a key lock: [`get_and_lock`](Cache::get_and_lock), for work that takes time or must not be
+//!   repeated.
+//!
+//! They can be mixed freely: all writes of a key are serialised, whatever method they came through.
+//!
+//! # Consistency
+//!
+//! Every operation on one key takes effect at one instant between its call and its return
+//! (it is linearizable). Everything the writer of a value did before the write is visible to
+//! whoever reads the value. A value and a stamp that are returned together belong to the same
+//! write.
+//!
+//! Operations on several keys are not atomic: [`get_many`](Cache::get_many) and sessions look keys
+//! up one by one, [`clear`](Cache::clear) goes stripe by stripe, [`len`](Cache::len) adds up
+//! stripes. [`iter`](Cache::iter) sees an entry that is there all the while exactly once, and one
+//! that comes, goes or changes meanwhile in its old state, its new state or not at all.
+//!
+//! # Locking keys
+//!
+//! A [`KeyLock`] gives exclusive write access to one entry for a limited time: 15 seconds unless
+//! said otherwise, and at most that unless the builder raises it. Others read the entry as before
+//! but get no stamp, and their writes are refused with the time left. It is a token, not a guard: it
+//! holds nothing inside the cache, can be sent to another thread or taken apart into a [`Cas`], and
+//! if it is lost the key opens by itself.
+//!
+//! A lock does not change the version: after an unlock or a lapse the entry has the stamp it had
+//! before. After a lapse the token is still good for one conditional write, as long as nobody has
+//! written or locked the key since. Expiry beats a lock.
+//!
+//! # Expiry
+//!
+//! Every write can say how long the entry lives ([`Expiry`]); [`CacheBuilder::time_to_live`] sets
+//! what holds if it does not. From its deadline on an entry is absent for every caller; its memory
+//! goes when somebody next comes by. Time comes from a [`Clock`], in tests a [`ManualClock`].
+//!
+//! # Memory
+//!
+//! An entry takes one allocation with 32 bytes beside key and value (values of up to 16 bytes count
+//! 16), and between 11 and 17 bytes in the table, depending on when it last grew: about 60 bytes
+//! for `u64` to `u64`. Numbers, `bool` and `char` as values change in place; any other value is
+//! replaced with its node when it is overwritten. What was removed is dropped when no reader can
+//! see it any more, in batches, by whichever thread comes by; [`Cache::reclaim`] does it now.
+//!
+//! # User code
+//!
+//! `Hash`, `Eq`, `Clone` and closures may panic: the panic reaches the caller, the entry is as it
+//! was, and nothing is poisoned. A panic in `Drop` of a value that is dropped later, by whatever
+//! thread, is swallowed. Inside [`update`](Cache::update)'s closure, and inside `Eq`, the cache can
+//! be read; writes of any cache are refused there.
+//!
+//! # Names elsewhere
+//!
+//! | caskade | memcached | Couchbase |
+//! |---|---|---|
+//! | [`get`](Cache::get), [`get_many`](Cache::get_many) | `get` | get |
+//! | [`get_with_cas`](Cache::get_with_cas) | `gets` | get |
+//! | [`get_if_changed`](Cache::get_if_changed) | `mg` with `C` | |
+//! | [`insert`](Cache::insert) | `set` | upsert |
+//! | [`add`](Cache::add) | `add` | insert |
+//! | [`replace`](Cache::replace) | `replace` | replace |
+//! | [`compare_and_swap`](Cache::compare_and_swap) | `cas` | replace with CAS |
+//! | [`remove`](Cache::remove), [`discard`](Cache::discard) | `delete` | remove |
+//! | [`compare_and_remove`](Cache::compare_and_remove) | `md` with `C` | remove with CAS |
+//! | [`touch`](Cache::touch), [`get_and_touch`](Cache::get_and_touch) | `touch`, `gat` | touch, getAndTouch |
+//! | [`increment`](Cache::increment), [`decrement`](Cache::decrement) | `incr`, `decr` | increment, decrement |
+//! | [`get_and_lock`](Cache::get_and_lock), [`unlock`](Cache::unlock) | | getAndLock, unlock |
+//! | [`clear`](Cache::clear) | `flush_all` | flush |
 
 mod builder;
 mod cache;
@@ -39,3 +155,8 @@ pub use stats::Stats;
 pub use time::{Clock, ManualClock, SystemClock};
 pub use update::{Update, Updated};
 pub use versioned::{Reread, Versioned};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,9 @@
 //! [`Retry`]: how often and how patiently an optimistic update is tried.
 
 use std::hash::{BuildHasher, Hash};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::raw::ValueRef;
 use crate::store::{Condition, LockWait, Locked, Store, block_on};
 use crate::time::pause;
 use crate::{Cache, Cas, Expiry, Refusal, RetryError, Update, Updated, epoch};
@@ -77,8 +75,9 @@ impl Retry {
         let mut key = key;
         let mut losses = 0;
         loop {
-            let escalate = self.lock_after.is_some_and(|after| losses >= after);
-            let token = if escalate { take_lock(cache, &key) } else { None };
+            let is_hot = self.lock_after.is_some_and(|after| losses >= after);
+            let lock = if is_hot { escalate(cache, &key) } else { None };
+            let token = lock.as_ref().map(|lock| lock.token);
             let refusal = match attempt(store, key, token, &mut change) {
                 Ok(updated) => return Ok(updated),
                 Err((refusal, unused)) => {
@@ -100,18 +99,43 @@ impl Retry {
     }
 }
 
-/// Waits for the key's lock and takes it, bare. Without an entry there is nothing to lock, and
+/// A key lock that a retry took. Dropping it unlocks, by a panic of user code as well; after a
+/// write with its token there is nothing left to unlock.
+struct Escalation<'s, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    store: &'s Store<K, V, S>,
+    hash: u64,
+    token: Cas,
+}
+
+impl<K, V, S> Drop for Escalation<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn drop(&mut self) {
+        self.store.unlock_token(self.hash, self.token);
+    }
+}
+
+/// Waits for the key's lock and takes it. Without an entry there is nothing to lock, and
 /// without luck the attempt goes ahead as an optimistic one.
-fn take_lock<K, V, S>(cache: &Cache<K, V, S>, key: &K) -> Option<Cas>
+fn escalate<'c, K, V, S>(cache: &'c Cache<K, V, S>, key: &K) -> Option<Escalation<'c, K, V, S>>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
     let patience = cache.store().settings().max_lock_time;
-    let token = |_: &Store<K, V, S>, _: &K, locked: Locked<'_, K, V>| locked.token;
-    let wait = LockWait::new(Arc::clone(cache.store()), key, Duration::ZERO, patience, token);
-    block_on(wait.run()).ok()
+    let lock = |_: &Store<K, V, S>, _: &K, locked: Locked<'_, K, V>| (locked.hash, locked.token);
+    let wait = LockWait::new(Arc::clone(cache.store()), key, Duration::ZERO, patience, lock);
+    let (hash, token) = block_on(wait.run()).ok()?;
+    Some(Escalation { store: cache.store(), hash, token })
 }
 
 /// One attempt: look, ask `change`, write what it says if nobody has written meanwhile. With a
@@ -139,14 +163,14 @@ where
         },
         None => None,
     };
-    let release = || token.map(|token| store.unlock(&key, token));
-    let decision = decide(found.as_ref().map(|found| found.value), change, &release);
-    let (value, expiry) = match decision {
+    let (value, expiry) = match change(found.as_ref().map(|found| &*found.value)) {
         Update::Put(value) => (value, Expiry::Default),
         Update::PutWith(value, expiry) => (value, expiry),
         Update::Keep => {
-            let _ = release();
-            return Ok(Updated::Kept(found.and_then(|found| found.cas)));
+            // Under a lock of our own the stamp is hidden from others, not from us.
+            let hidden = found.as_ref().filter(|_| token.is_some());
+            let own = hidden.and_then(|found| Cas::from_stamp(found.stamp));
+            return Ok(Updated::Kept(own.or(found.and_then(|found| found.cas))));
         }
         Update::Remove => {
             let Some(seen) = seen else { return Ok(Updated::Kept(None)) };
@@ -160,21 +184,6 @@ where
     match store.put(key, value, condition, expiry) {
         Ok(cas) => Ok(Updated::Stored(cas)),
         Err(error) => Err((error.refusal(), error.into_rejected().0)),
-    }
-}
-
-/// Asks `change`; a panic in it does not leave the key locked.
-fn decide<V: 'static, R>(
-    value: Option<ValueRef<'_, V>>,
-    change: &mut impl FnMut(Option<&V>) -> Update<V>,
-    release: &impl Fn() -> R,
-) -> Update<V> {
-    match catch_unwind(AssertUnwindSafe(|| change(value.as_deref()))) {
-        Ok(decision) => decision,
-        Err(panic) => {
-            release();
-            resume_unwind(panic)
-        }
     }
 }
 

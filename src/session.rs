@@ -177,7 +177,7 @@ where
     V: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        self.store.count_reads(self.hits.get(), self.misses.get());
+        self.store.count_reads(&self.guard, self.hits.get(), self.misses.get());
     }
 }
 

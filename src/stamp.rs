@@ -46,6 +46,12 @@ impl Cas {
         self.0.get()
     }
 
+    /// The stamp of an entry, as its node keeps it. Never zero; this form costs no instruction.
+    #[inline(always)]
+    pub(crate) fn from_stamp(stamp: u64) -> Option<Self> {
+        NonZeroU64::new(stamp).map(Self)
+    }
+
     /// A stamp the source handed out; those are never zero.
     pub(crate) fn issued(stamp: u64) -> Self {
         debug_assert!(stamp != 0 && stamp != u64::MAX, "the source never issues {stamp}");
@@ -97,7 +103,7 @@ impl std::error::Error for InvalidCas {}
 #[derive(Debug)]
 pub(crate) struct StampSource {
     last: u64,
-    step: u64,
+    step: u32,
 }
 
 /// Stamps use the low 63 bits, so that a node can keep one bit beside them.
@@ -107,14 +113,14 @@ impl StampSource {
     /// The source of stripe `index` of `stripes`. `seed` chooses where the cache's stamps begin;
     /// at least 2^62 of them follow.
     pub(crate) fn new(index: usize, stripes: usize, seed: u64) -> Self {
-        let step = stripes as u64;
         let start = seed >> (64 - (STAMP_BITS - 1));
-        Self { last: start - start % step + index as u64, step }
+        let last = start - start % stripes as u64 + index as u64;
+        Self { last, step: u32::try_from(stripes).expect("at most 65536 stripes") }
     }
 
     /// The next stamp: never zero, never all ones, never seen before.
     pub(crate) fn next(&mut self) -> u64 {
-        self.last += self.step;
+        self.last += u64::from(self.step);
         debug_assert!(self.last >> STAMP_BITS == 0, "2^62 stamps were drawn from one stripe");
         self.last
     }

@@ -32,11 +32,17 @@ pub struct Stats {
     pub waiting: u64,
 }
 
-/// What a stripe counts under its lock.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a stripe counts under its lock. The rare ones lie apart, so that what every write touches
+/// fits one cache line.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WriteTally {
     pub(crate) writes: u64,
     pub(crate) conflicts: u64,
+    pub(crate) rare: Box<RareTally>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareTally {
     pub(crate) locks_taken: u64,
     pub(crate) locks_refused: u64,
     pub(crate) locks_lapsed: u64,
@@ -47,10 +53,10 @@ impl WriteTally {
     pub(crate) fn add_to(&self, stats: &mut Stats) {
         stats.writes += self.writes;
         stats.conflicts += self.conflicts;
-        stats.locks_taken += self.locks_taken;
-        stats.locks_refused += self.locks_refused;
-        stats.locks_lapsed += self.locks_lapsed;
-        stats.expired += self.expired;
+        stats.locks_taken += self.rare.locks_taken;
+        stats.locks_refused += self.rare.locks_refused;
+        stats.locks_lapsed += self.rare.locks_lapsed;
+        stats.expired += self.rare.expired;
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BinaryHeap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -238,9 +239,11 @@ fn take_due(sleepers: &mut BinaryHeap<Sleeper>, now: Instant) -> Vec<Waker> {
     due
 }
 
-fn wake_all(wakers: Vec<Waker>) {
+/// Wakes everybody. A waker is foreign code; a panic in one is swallowed, so that it neither takes
+/// the others' alarm away nor surfaces in a thread that has nothing to do with it.
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
     for waker in wakers {
-        waker.wake();
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
     }
 }
 
@@ -288,10 +291,7 @@ impl Timer {
             let due = take_due(&mut state.sleepers, SystemClock.now());
             if !due.is_empty() {
                 drop(state);
-                // A waker is foreign code; its panic must not take the others' alarm away.
-                for waker in due {
-                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
-                }
+                wake_all(due);
                 state = self.state.lock();
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use equivalent::Equivalent;
 
@@ -82,7 +82,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, LockError};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -103,7 +103,7 @@ where
     {
         let guard = epoch::pin();
         let locked = self.store.lock(key, time, &guard)?;
-        Ok(KeyLock::new(self.clone(), self.store.claim(key, locked)))
+        Ok(KeyLock::new(self.clone(), self.store.claim(locked)))
     }
 
     /// Locks the entry for `time`, waiting for as long as `patience` while others hold its lock.
@@ -128,7 +128,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -165,7 +165,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, LockError};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// async fn double(cache: &Cache<String, u64>, key: &str) -> Result<(), LockError> {
     ///     let patience = Duration::from_secs(1);
@@ -190,8 +190,8 @@ where
             key,
             time,
             patience,
-            move |store: &Store<K, V, S>, key: &Q, locked: Locked<'_, K, V>| {
-                KeyLock::new(cache.clone(), store.claim(key, locked))
+            move |store: &Store<K, V, S>, _: &Q, locked: Locked<'_, K, V>| {
+                KeyLock::new(cache.clone(), store.claim(locked))
             },
         );
         wait.run()
@@ -238,8 +238,8 @@ where
         self.store.unlock(key, token)
     }
 
-    /// Gives the lock whose token is `token` another `time` from now on; zero stands for the
-    /// default.
+    /// Gives the lock whose token is `token` another `time` from now on, zero standing for the
+    /// default, and returns the instant at which it then opens by itself.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -262,11 +262,11 @@ where
     /// assert!(cache.lock_remaining("k") > Some(Duration::from_secs(5)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn renew_lock<Q>(&self, key: &Q, token: Cas, time: Duration) -> Result<(), UnlockError>
+    pub fn renew_lock<Q>(&self, key: &Q, token: Cas, time: Duration) -> Result<Instant, UnlockError>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.store.renew(key, token, time).map(|_| ())
+        self.store.renew(key, token, time).map(|deadline| self.store.time().instant(deadline))
     }
 
     /// How long the key stays locked if nobody unlocks it; `None` if it is absent or not locked.

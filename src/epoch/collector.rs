@@ -36,26 +36,27 @@ crate::sync::thread_local! {
 /// A pinned thread. While it lives, nothing that could be reached when it was made is dropped.
 pub(crate) struct Guard {
     inner: crossbeam_epoch::Guard,
+    thread: Option<usize>,
 }
 
 /// Pins the calling thread. Nested pins are cheap and only the outermost may run other threads'
 /// deferred drops; so nobody may pin for the first time while holding a stripe lock.
 #[inline]
 pub(crate) fn pin() -> Guard {
-    let inner = LOCAL
-        .try_with(|local| local.handle.pin())
+    LOCAL
+        .try_with(|local| Guard { inner: local.handle.pin(), thread: Some(local.slot.index()) })
         // The thread is ending and its handle is gone already: a handle for this one pin.
-        .unwrap_or_else(|_| COLLECTOR.register().pin());
-    Guard { inner }
-}
-
-/// The calling thread's number: small, and its own for as long as it lives. `None` while the thread ends.
-#[inline]
-pub(crate) fn thread_slot() -> Option<usize> {
-    LOCAL.try_with(|local| local.slot.index()).ok()
+        .unwrap_or_else(|_| Guard { inner: COLLECTOR.register().pin(), thread: None })
 }
 
 impl Guard {
+    /// The pinned thread's number: small, and its own for as long as it lives. `None` for a thread
+    /// that is ending.
+    #[inline]
+    pub(crate) fn thread(&self) -> Option<usize> {
+        self.thread
+    }
+
     /// Runs `drop` once no thread that is pinned now is pinned any more, on whatever thread.
     pub(crate) fn defer(&self, drop: impl FnOnce() + Send + 'static) {
         self.inner.defer(drop);

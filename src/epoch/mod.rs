@@ -21,4 +21,4 @@ mod imp;
 #[cfg(any(not(any(caskade_loom, caskade_shuttle)), crossbeam_loom))]
 mod slots;
 
-pub(crate) use imp::{Guard, pin, thread_slot};
+pub(crate) use imp::{Guard, pin};

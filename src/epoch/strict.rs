@@ -64,11 +64,11 @@ pub(crate) fn pin() -> Guard {
     Guard { number }
 }
 
-pub(crate) fn thread_slot() -> Option<usize> {
-    None
-}
-
 impl Guard {
+    pub(crate) fn thread(&self) -> Option<usize> {
+        None
+    }
+
     pub(crate) fn defer(&self, drop: impl FnOnce() + Send + 'static) {
         let number = EPOCH.tick();
         EPOCH.book(|book| book.garbage.push((number, Box::new(drop))));

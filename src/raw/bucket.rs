@@ -102,8 +102,8 @@ impl<K, V> Bucket<K, V> {
 
     #[inline(always)]
     pub(super) fn meta(&self) -> Meta {
-        // Acquire, pairs with the Release in `set_meta` [O7]: whoever sees a key's tag here also
-        // sees the overflow counts that were raised on its way.
+        // Acquire, pairs with the Release in `set_meta` [O6]: whoever finds a key gone by its tag
+        // sees what was done before it was removed.
         Meta(self.meta.load(Ordering::Acquire))
     }
 
@@ -117,7 +117,7 @@ impl<K, V> Bucket<K, V> {
     // What follows is for holders of the stripe lock.
 
     fn set_meta(&self, meta: Meta) {
-        // Release, pairs with the Acquire in `meta` [O7].
+        // Release, pairs with the Acquire in `meta` [O6].
         self.meta.store(meta.0, Ordering::Release);
     }
 
@@ -138,8 +138,9 @@ impl<K, V> Bucket<K, V> {
 
     /// Empties a slot: first the pointer, which is where the key becomes absent, then the tag.
     pub(super) fn unlink(&self, slot: usize) -> *mut Node<K, V> {
-        // Release is not needed: a null pointer carries nothing. Acquire as in `replace`.
-        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::Acquire);
+        // Release, pairs with the Acquire in `node` [O1]: whoever finds the slot empty sees what was
+        // done before the key was removed. Acquire as in `replace`.
+        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);
         self.set_meta(self.meta().with_tag(slot, 0));
         node
     }

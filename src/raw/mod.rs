@@ -31,13 +31,12 @@
 //!
 //! | | Release | Acquire | what it carries |
 //! |---|---|---|---|
-//! | **O1** | slot, on publish and replace | slot, in a probe | the node's contents |
+//! | **O1** | slot, on publish, replace and unlink | slot, in a probe | the node's contents; what came before a removal |
 //! | **O2** | table pointer, on growth | table pointer, in a probe | the new table's buckets |
 //! | **O3** | `state` | `state` | the cell it names; the doubt set before it |
 //! | **O4** | word cell | word cell | earlier values of `state` |
 //! | **O5** | `times` | `times` | the `state` it belongs to; the lock record |
-//! | **O6** | lock deadline | lock deadline | what the one who moved it had seen |
-//! | **O7** | bucket meta | bucket meta | overflow counts raised before a key's tag is set |
+//! | **O6** | bucket meta | bucket meta | what came before a removal, for who sees it by the tag |
 #![expect(unsafe_code, reason = "one of the two rooms where it is allowed")]
 
 mod bucket;
@@ -46,6 +45,6 @@ mod stripe;
 mod table;
 mod word;
 
-pub(crate) use node::{BlankLock, Node, Standing, View};
-pub(crate) use stripe::{At, Held, Stripe};
+pub(crate) use node::{BlankLock, LockState, Node, Standing, View};
+pub(crate) use stripe::{At, Held, Retired, Search, Stripe};
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

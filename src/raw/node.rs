@@ -63,13 +63,16 @@ pub(crate) struct LockState {
     pub(crate) deadline: Option<Tick>,
 }
 
+/// In this order, so that what a look-up reads lies together at the front: of nodes 48 bytes
+/// apart, fewer then straddle a cache line where it matters.
+#[repr(C)]
 pub(crate) struct Node<K, V> {
     state: AtomicU64,
     times: AtomicU64,
-    hash: u64,
-    canary: Canary,
     key: K,
     body: Body<V>,
+    hash: u64,
+    canary: Canary,
 }
 
 /// `cells` if `V` is a word, `value` if not; the type alone decides.
@@ -214,9 +217,9 @@ impl<K, V: 'static> Node<K, V> {
             };
         };
         record.canary.observe();
-        // Acquire, pairs with the Release store in `set_deadline` [O6]: whoever sees a lapse that
-        // was made real also sees what the one who made it real had seen.
-        let deadline = record.deadline.load(Ordering::Acquire);
+        // Relaxed: the word stands for itself. `times` has brought the record's contents [O5], an
+        // outdated deadline sends the reader to the stripe lock, and a lapse made real stays so.
+        let deadline = record.deadline.load(Ordering::Relaxed);
         if record.expires.is_some_and(|at| at <= now) {
             Standing::Expired
         } else if deadline == 0 {
@@ -328,8 +331,8 @@ impl<K, V: 'static> Node<K, V> {
     /// Moves the lock's deadline; `None` makes a lapse real.
     pub(super) fn set_deadline(&self, deadline: Option<Tick>) {
         if let Some(record) = self.record(self.times()) {
-            // Release, pairs with the Acquire in `standing` [O6].
-            record.deadline.store(deadline.map_or(0, Tick::raw), Ordering::Release);
+            // Relaxed: as in `standing`.
+            record.deadline.store(deadline.map_or(0, Tick::raw), Ordering::Relaxed);
         }
     }
 

@@ -21,7 +21,13 @@ const BATCH: usize = if MODELLED { 1 } else { 32 };
 pub(crate) struct Stripe<K, V, X> {
     /// On a line of its own, written only when the table grows: readers share it undisturbed.
     table: Padded<AtomicPtr<Table<K, V>>>,
-    writer: Padded<Mutex<Writer<K, V, X>>>,
+    writing: Padded<Writing<K, V, X>>,
+}
+
+/// What writers touch, together on one cache line.
+struct Writing<K, V, X> {
+    writer: Mutex<Writer<K, V, X>>,
+    /// Written by lock holders only.
     len: Tally,
 }
 
@@ -29,7 +35,7 @@ pub(crate) struct Stripe<K, V, X> {
 struct Writer<K, V, X> {
     stamps: StampSource,
     /// Unlinked, waiting to be handed over.
-    retired: Batch<K, V>,
+    retired: Option<Box<Batch<K, V>>>,
     extra: X,
 }
 
@@ -46,17 +52,16 @@ where
 {
     pub(crate) fn new(entries: usize, stamps: StampSource, extra: X) -> Self {
         let table = Box::new(Table::new(Table::<K, V>::buckets_for(entries)));
-        let writer = Writer { stamps, retired: Batch::default(), extra };
+        let writer = Mutex::new(Writer { stamps, retired: None, extra });
         Self {
             table: Padded(AtomicPtr::new(Box::into_raw(table))),
-            writer: Padded(Mutex::new(writer)),
-            len: Tally::default(),
+            writing: Padded(Writing { writer, len: Tally::default() }),
         }
     }
 
     /// How many entries the stripe holds, those that have expired unnoticed included.
     pub(crate) fn len(&self) -> usize {
-        self.len.get() as usize
+        self.writing.0.len.get() as usize
     }
 
     #[inline(always)]
@@ -68,28 +73,10 @@ where
         unsafe { &*table }
     }
 
-    /// Finds a node without taking the lock.
+    /// Begins a look-up that takes no lock.
     #[inline(always)]
-    pub(crate) fn find<'g>(
-        &'g self,
-        hash: u64,
-        is_key: impl FnMut(&K) -> bool,
-        guard: &'g Guard,
-    ) -> Option<&'g Node<K, V>> {
-        // SAFETY: [R1] the guard was taken before the table is loaded.
-        let (_, node) = unsafe { self.table(guard).find(hash, is_key) }?;
-        // SAFETY: [R1] the node stays alive as long as the guard, and `'g` ends before it.
-        Some(unsafe { &*node })
-    }
-
-    /// Starts loading what a look-up of `hash` will touch first.
-    pub(crate) fn prefetch_bucket(&self, hash: u64, guard: &Guard) {
-        self.table(guard).prefetch_home(hash);
-    }
-
-    /// Starts loading what a look-up of `hash` will touch next.
-    pub(crate) fn prefetch_nodes(&self, hash: u64, guard: &Guard) {
-        self.table(guard).prefetch_nodes(hash);
+    pub(crate) fn search<'g>(&'g self, hash: u64, guard: &'g Guard) -> Search<'g, K, V> {
+        Search { table: self.table(guard), hash, likely: std::ptr::null_mut() }
     }
 
     /// Walks the table that is current now. What is inserted or removed meanwhile may or may not
@@ -105,7 +92,60 @@ where
     /// Takes the stripe lock. The calling thread must hold no other.
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_, K, V, X> {
-        Held { stripe: self, writer: self.writer.0.lock() }
+        Held { stripe: self, writer: self.writing.0.writer.lock() }
+    }
+}
+
+/// A look-up without a lock. Several can be under way at once, so that the waits for their memory
+/// overlap.
+pub(crate) struct Search<'g, K, V> {
+    table: &'g Table<K, V>,
+    hash: u64,
+    /// Where `advance` has found that the look-up most likely ends; null if it has not.
+    likely: *mut Node<K, V>,
+}
+
+// Not derived, because a derive would ask for `K: Copy` and `V: Copy`.
+impl<K, V> Clone for Search<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Search<'_, K, V> {}
+
+impl<'g, K, V: 'static> Search<'g, K, V> {
+    #[inline(always)]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Starts loading what the look-up touches first.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        self.table.prefetch_home(self.hash);
+    }
+
+    /// Goes as far as can be done without waiting for a node, and starts loading the node.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) {
+        self.likely = self.table.likely(self.hash);
+    }
+
+    /// Finds the node.
+    #[inline(always)]
+    pub(crate) fn find(&self, mut is_key: impl FnMut(&K) -> bool) -> Option<&'g Node<K, V>> {
+        // SAFETY: [R1] `search` took the guard before it loaded the table, and `'g` ends before
+        // the guard does. A node that `advance` met may have been unlinked since, but not dropped.
+        if let Some(likely) = unsafe { self.likely.as_ref() }
+            && is_key(likely.key())
+        {
+            return Some(likely);
+        }
+        // SAFETY: [R1] as above.
+        let (_, node) = unsafe { self.table.find(self.hash, |node| is_key(node.key())) }?;
+        // SAFETY: [R1] as above.
+        Some(unsafe { &*node })
     }
 }
 
@@ -113,7 +153,7 @@ impl<K, V, X> Drop for Stripe<K, V, X> {
     fn drop(&mut self) {
         // Relaxed: `&mut self`, nobody else is here.
         let table = self.table.0.load(Ordering::Relaxed);
-        let mut batch = std::mem::take(&mut self.writer.0.get_mut().retired);
+        let mut batch = self.writing.0.writer.get_mut().retired.take().unwrap_or_default();
         // Every reader borrows the stripe as well as its guard, so none is left.
         batch.tables.push((table, Nodes::Included));
     }
@@ -140,10 +180,17 @@ where
     }
 
     /// Finds the key's place. `is_key` is user code; nothing has been modified when it runs.
-    #[inline]
-    pub(crate) fn find(&self, hash: u64, is_key: impl FnMut(&K) -> bool) -> Option<At> {
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, mut is_key: impl FnMut(&K) -> bool) -> Option<At> {
         // SAFETY: [R2] the lock is held.
-        unsafe { self.table().find(hash, is_key) }.map(|(at, _)| at)
+        unsafe { self.table().find(hash, |node| is_key(node.key())) }.map(|(at, _)| at)
+    }
+
+    /// Finds the place of the entry that was locked with `token`, without running user code.
+    pub(crate) fn find_token(&self, hash: u64, token: u64) -> Option<At> {
+        let is_it = |node: &Node<K, V>| node.lock_state().is_some_and(|lock| lock.token == token);
+        // SAFETY: [R2] the lock is held.
+        unsafe { self.table().find(hash, is_it) }.map(|(at, _)| at)
     }
 
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
@@ -154,10 +201,12 @@ where
         unsafe { node.as_ref() }.expect("a place found under this lock is occupied")
     }
 
+    #[inline]
     pub(crate) fn next_stamp(&mut self) -> u64 {
         self.writer.stamps.next()
     }
 
+    #[inline]
     pub(crate) fn stamp(&self, at: At) -> u64 {
         self.node(at).stamp()
     }
@@ -168,10 +217,12 @@ where
         self.node(at).is_timeless()
     }
 
+    #[inline]
     pub(crate) fn expires(&self, at: At) -> Option<Tick> {
         self.node(at).expires()
     }
 
+    #[inline]
     pub(crate) fn lock_state(&self, at: At) -> Option<LockState> {
         self.node(at).lock_state()
     }
@@ -206,6 +257,7 @@ where
         unsafe { &*std::ptr::from_ref(self.node(at)) }
     }
 
+    #[inline]
     pub(crate) fn bits(&self, at: At) -> u64 {
         assert!(is_word::<V>());
         self.node(at).bits()
@@ -218,7 +270,7 @@ where
             self.grow();
         }
         self.table().publish(node);
-        self.stripe.len.add_alone(1);
+        self.stripe.writing.0.len.add_alone(1);
     }
 
     /// Puts `node` in the place of another node of the same key.
@@ -231,40 +283,41 @@ where
     ) {
         node.prepare(stamp, expires);
         let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
-        self.writer.retired.push_node(old);
+        self.retired().push_node(old);
     }
 
     /// Gives the entry a new word, stamp and deadline in place.
+    #[inline]
     pub(crate) fn overwrite(&mut self, at: At, bits: u64, stamp: u64, expires: Option<Tick>) {
         assert!(is_word::<V>());
         let detached = self.node(at).rewrite(stamp, expires, Some(bits));
-        self.writer.retired.locks.extend(detached);
+        self.retire_lock(detached);
     }
 
     /// Gives the entry a new stamp and deadline in place.
     pub(crate) fn restamp(&mut self, at: At, stamp: u64, expires: Option<Tick>) {
         let detached = self.node(at).rewrite(stamp, expires, None);
-        self.writer.retired.locks.extend(detached);
+        self.retire_lock(detached);
     }
 
     /// Makes the key absent.
     pub(crate) fn unlink(&mut self, at: At) {
         let hash = self.node(at).hash();
         let node = self.table().unlink(at, hash);
-        self.writer.retired.push_node(node);
-        self.stripe.len.add_alone(1u64.wrapping_neg());
+        self.retired().push_node(node);
+        self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
     }
 
     /// Locks the entry.
     pub(crate) fn attach_lock(&mut self, at: At, blank: BlankLock, deadline: Tick, token: u64) {
         let detached = self.node(at).attach(blank.fill(deadline, token));
-        self.writer.retired.locks.extend(detached);
+        self.retire_lock(detached);
     }
 
     /// Unlocks the entry; its stamp stays.
     pub(crate) fn detach_lock(&mut self, at: At) {
         let detached = self.node(at).detach();
-        self.writer.retired.locks.extend(detached);
+        self.retire_lock(detached);
     }
 
     /// Moves the deadline of the entry's lock; `None` makes its lapse real.
@@ -276,8 +329,8 @@ where
     pub(crate) fn clear(&mut self) {
         let gone = self.stripe.len() as u64;
         let old = self.swap_table(Table::new(1));
-        self.writer.retired.tables.push((old, Nodes::Included));
-        self.stripe.len.add_alone(gone.wrapping_neg());
+        self.retired().tables.push((old, Nodes::Included));
+        self.stripe.writing.0.len.add_alone(gone.wrapping_neg());
     }
 
     /// Moves the entries to a table half as large again.
@@ -287,7 +340,7 @@ where
         // SAFETY: the lock is held and `old` is the stripe's table.
         unsafe { grown.fill_from(old) };
         let old = self.swap_table(grown);
-        self.writer.retired.tables.push((old, Nodes::MovedOn));
+        self.retired().tables.push((old, Nodes::MovedOn));
     }
 
     fn swap_table(&mut self, fresh: Table<K, V>) -> *mut Table<K, V> {
@@ -299,8 +352,9 @@ where
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
     /// to [`Retired::hand_over`].
     #[must_use]
+    #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
-        if self.writer.retired.len() < BATCH {
+        if self.writer.retired.as_ref()?.len() < BATCH {
             return None;
         }
         self.take_retired()
@@ -314,12 +368,22 @@ where
 
     /// How many retired pieces wait in this stripe to be handed over.
     pub(crate) fn retired_len(&self) -> usize {
-        self.writer.retired.len()
+        self.writer.retired.as_ref().map_or(0, |batch| batch.len())
     }
 
     fn take_retired(&mut self) -> Option<Retired<K, V>> {
-        let batch = std::mem::take(&mut self.writer.retired);
-        (batch.len() > 0).then(|| Retired(Box::new(batch)))
+        self.writer.retired.take().map(Retired)
+    }
+
+    fn retired(&mut self) -> &mut Batch<K, V> {
+        self.writer.retired.get_or_insert_default()
+    }
+
+    #[inline]
+    fn retire_lock(&mut self, detached: Option<Detached>) {
+        if let Some(detached) = detached {
+            self.retired().locks.push(detached);
+        }
     }
 }
 
@@ -408,10 +472,14 @@ impl<K: Send + 'static, V: Send + 'static> Retired<K, V> {
         let pieces = self.0.len() as u64;
         waiting.add(pieces);
         let counted = Arc::clone(waiting);
-        epoch::pin().defer(move || {
+        let guard = epoch::pin();
+        guard.defer(move || {
             drop(self);
             counted.sub(pieces);
         });
+        // This thread may never come back: let others drop the batch.
+        guard.flush();
+        drop(guard);
         if waiting.get() > WAITING_LIMIT {
             help_collect(waiting);
         }

@@ -4,12 +4,14 @@
 //! walks bucket by bucket and ends where the overflow count says that nobody went on.
 
 use crate::hash;
+use crate::sync::Canary;
 
 use super::bucket::{Bucket, SLOTS};
 use super::node::Node;
 
 pub(super) struct Table<K, V> {
     buckets: Box<[Bucket<K, V>]>,
+    canary: Canary,
 }
 
 /// Where a key was found: bucket and slot.
@@ -36,12 +38,13 @@ impl<K, V: 'static> Table<K, V> {
         let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
         // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
         // zeros is a valid bucket: no tags, no overflow, null pointers.
-        Self { buckets: unsafe { Box::from_raw(buckets) } }
+        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::default() }
     }
 
     #[cfg(any(caskade_loom, caskade_shuttle))]
     pub(super) fn new(count: usize) -> Self {
-        Self { buckets: (0..count).map(|_| Bucket::empty()).collect() }
+        let buckets = (0..count).map(|_| Bucket::empty()).collect();
+        Self { buckets, canary: Canary::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,7 +70,29 @@ impl<K, V: 'static> Table<K, V> {
         if bucket + 1 == self.len() { 0 } else { bucket + 1 }
     }
 
-    /// Finds the node whose key satisfies `is_key`.
+    #[inline(always)]
+    fn home(&self, hash: u64) -> &Bucket<K, V> {
+        &self.buckets[hash::home(hash, self.len())]
+    }
+
+    /// Starts loading the bucket where a look-up begins.
+    #[inline(always)]
+    pub(super) fn prefetch_home(&self, hash: u64) {
+        prefetch(self.home(hash));
+    }
+
+    /// Starts loading the node that a look-up most likely ends at, and returns it. Null if the
+    /// home bucket has none.
+    #[inline(always)]
+    pub(super) fn likely(&self, hash: u64) -> *mut Node<K, V> {
+        let home = self.home(hash);
+        let slot = home.meta().matches(hash::tag(hash)).next();
+        let node = slot.map_or(std::ptr::null_mut(), |slot| home.node(slot));
+        prefetch(node);
+        node
+    }
+
+    /// Finds the node that satisfies `is_it`, among those with this hash's tag.
     ///
     /// # Safety
     ///
@@ -77,26 +102,28 @@ impl<K, V: 'static> Table<K, V> {
     pub(super) unsafe fn find(
         &self,
         hash: u64,
-        mut is_key: impl FnMut(&K) -> bool,
+        mut is_it: impl FnMut(&Node<K, V>) -> bool,
     ) -> Option<(At, *mut Node<K, V>)> {
+        self.canary.observe();
         let tag = hash::tag(hash);
         let mut bucket = hash::home(hash, self.len());
-        for _ in 0..self.len() {
+        let mut left = self.len();
+        loop {
             let here = &self.buckets[bucket];
             let meta = here.meta();
             for slot in meta.matches(tag) {
                 let node = here.node(slot);
                 // SAFETY: a pointer in a slot is null or a node's, alive by the caller's promise.
-                if unsafe { node.as_ref() }.is_some_and(|node| is_key(node.key())) {
+                if unsafe { node.as_ref() }.is_some_and(&mut is_it) {
                     return Some((At { bucket, slot }, node));
                 }
             }
-            if meta.ends_probe() {
+            left -= 1;
+            if meta.ends_probe() || left == 0 {
                 return None;
             }
             bucket = self.after(bucket);
         }
-        None
     }
 
     /// Publishes `node`, whose key must be absent. For holders of the stripe lock.
@@ -149,18 +176,11 @@ impl<K, V: 'static> Table<K, V> {
             }
         }
     }
+}
 
-    /// Starts loading the home bucket of `hash`.
-    pub(super) fn prefetch_home(&self, hash: u64) {
-        prefetch(&raw const self.buckets[hash::home(hash, self.len())]);
-    }
-
-    /// Starts loading the nodes that a probe for `hash` is likely to look at.
-    pub(super) fn prefetch_nodes(&self, hash: u64) {
-        let home = &self.buckets[hash::home(hash, self.len())];
-        for slot in home.meta().matches(hash::tag(hash)) {
-            prefetch(home.node(slot));
-        }
+impl<K, V> Drop for Table<K, V> {
+    fn drop(&mut self) {
+        self.canary.destroy();
     }
 }
 

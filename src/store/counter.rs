@@ -11,8 +11,7 @@ use crate::raw::{Node, from_bits, to_bits};
 use crate::stamp::Cas;
 
 use super::write::{Condition, opens_lock};
-use super::{HeldStripe, Now, Store, admit, is};
-use crate::raw::At;
+use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// One step of a counter: the value after it, or nothing if the step is refused.
 pub(crate) type Step<V> = fn(V, V) -> Option<V>;
@@ -35,8 +34,8 @@ where
     {
         let hash = self.hash(key);
         let counted = self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now);
-            self.step(held, hash, at.ok_or(CounterError::Absent)?, step, delta, now)
+            let entry = self.live(held, hash, is(key), now).ok_or(CounterError::Absent)?;
+            self.step(held, hash, &entry, step, delta, now)
         });
         counted.map_err(|_| CounterError::Reentrant).flatten()
     }
@@ -53,9 +52,9 @@ where
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
         let counted = self.locked(hash, |held, now| {
-            let at = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
-            if let Some(at) = at {
-                return self.step(held, hash, at, step, delta, now);
+            let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
+            if let Some(entry) = entry {
+                return self.step(held, hash, &entry, step, delta, now);
             }
             let expires = self.deadline(expiry, None, now);
             let stamp = held.next_stamp();
@@ -67,26 +66,26 @@ where
         counted.map_err(|_| CounterError::Reentrant).flatten()
     }
 
+    #[inline]
     fn step(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         hash: u64,
-        at: At,
+        entry: &Live,
         step: Step<V>,
         delta: V,
         now: &mut Now<'_>,
     ) -> Result<(V, Cas), CounterError> {
-        let admitted = admit(held, Some(at), Condition::Always, now);
+        let admitted = admit(held, Some(entry), Condition::Always, now);
         if let Err(Refusal::Locked { remaining }) = admitted {
             held.count(&admitted);
             return Err(CounterError::Locked { remaining });
         }
-        let value = step(from_bits(held.bits(at)), delta).ok_or(CounterError::OutOfRange)?;
+        let value = step(from_bits(held.bits(entry.at)), delta).ok_or(CounterError::OutOfRange)?;
         held.count(&admitted);
-        let expires = held.expires(at);
         let stamp = held.next_stamp();
-        opens_lock(held, hash, at);
-        held.overwrite(at, to_bits(value), stamp, expires);
+        opens_lock(held, hash, entry);
+        held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
         Ok((value, Cas::issued(stamp)))
     }
 }

@@ -20,6 +20,7 @@ use super::{HeldStripe, Now, Store, is};
 
 /// A lock that was taken: its token, when it lapses, and the entry it protects.
 pub(crate) struct Locked<'g, K, V> {
+    pub(crate) hash: u64,
     pub(crate) token: Cas,
     pub(crate) deadline: Tick,
     pub(crate) key: &'g K,
@@ -28,6 +29,7 @@ pub(crate) struct Locked<'g, K, V> {
 
 /// The same, as the caller's own.
 pub(crate) struct Claimed<K, V> {
+    pub(crate) hash: u64,
     pub(crate) token: Cas,
     pub(crate) deadline: Tick,
     pub(crate) key: K,
@@ -66,8 +68,11 @@ where
         let blank = BlankLock::new();
         let hash = self.hash(key);
         let locked = self.locked(hash, |held, now| {
-            let at = self.lockable(held, hash, key, now)?;
-            Ok(self.lock_at(held, at, time, blank, now, guard))
+            let free = self.lockable(held, hash, key, now);
+            if let Err(Refusal::Locked { .. }) = free {
+                held.tally.rare.locks_refused += 1;
+            }
+            Ok(self.lock_at(held, hash, free?, time, blank, now, guard))
         });
         locked.flatten().map_err(LockError::from)
     }
@@ -83,13 +88,10 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let at = self.live(held, hash, is(key), now).ok_or(Refusal::Absent)?;
-        match held.lock_state(at).and_then(|lock| lock.deadline) {
-            None => Ok(at),
-            Some(until) => {
-                held.tally.locks_refused += 1;
-                Err(Refusal::Locked { remaining: until.since(now.get()) })
-            }
+        let entry = self.live(held, hash, is(key), now).ok_or(Refusal::Absent)?;
+        match entry.locked_until() {
+            None => Ok(entry.at),
+            Some(until) => Err(Refusal::Locked { remaining: until.since(now.get()) }),
         }
     }
 
@@ -97,6 +99,7 @@ where
     pub(super) fn lock_at<'g>(
         &'g self,
         held: &mut HeldStripe<'g, K, V>,
+        hash: u64,
         at: At,
         time: Duration,
         blank: BlankLock,
@@ -106,9 +109,9 @@ where
         let token = held.next_stamp();
         let deadline = self.lock_deadline(time, now);
         held.attach_lock(at, blank, deadline, token);
-        held.tally.locks_taken += 1;
+        held.tally.rare.locks_taken += 1;
         let (key, value) = (held.key_for(at, guard), held.value_for(at, guard));
-        Locked { token: Cas::issued(token), deadline, key, value }
+        Locked { hash, token: Cas::issued(token), deadline, key, value }
     }
 
     fn lock_deadline(&self, time: Duration, now: &mut Now<'_>) -> Tick {
@@ -117,11 +120,10 @@ where
     }
 
     /// Clones key and value of a locked entry. A clone that panics takes the lock with it.
-    pub(crate) fn claim<Q>(&self, key: &Q, locked: Locked<'_, K, V>) -> Claimed<K, V>
+    pub(crate) fn claim(&self, locked: Locked<'_, K, V>) -> Claimed<K, V>
     where
         K: Clone,
         V: Clone,
-        Q: Hash + Equivalent<K> + ?Sized,
     {
         struct OnPanic<F: FnMut()>(F);
         impl<F: FnMut()> Drop for OnPanic<F> {
@@ -129,10 +131,12 @@ where
                 (self.0)();
             }
         }
+        let hash = locked.hash;
         let unlock = OnPanic(|| {
-            let _ = self.unlock(key, locked.token);
+            self.unlock_token(hash, locked.token);
         });
         let claimed = Claimed {
+            hash,
             token: locked.token,
             deadline: locked.deadline,
             key: locked.key.clone(),
@@ -155,6 +159,22 @@ where
             Ok(())
         });
         unlocked.map_err(|_| UnlockError::Reentrant).flatten()
+    }
+
+    /// Releases the lock that `token` opens, if there still is one, without running code of the
+    /// key: for holders that let go while they unwind.
+    pub(crate) fn unlock_token(&self, hash: u64, token: Cas) -> bool {
+        let unlocked = self.locked(hash, |held, now| {
+            let Some(at) = held.find_token(hash, token.to_u64()) else { return false };
+            let until = held.lock_state(at).and_then(|lock| lock.deadline);
+            let holds = until.is_some_and(|until| now.get() < until);
+            if holds {
+                held.detach_lock(at);
+                held.waiters.turn(hash);
+            }
+            holds
+        });
+        unlocked.unwrap_or(false)
     }
 
     /// Gives the lock that `token` opens `time` from now.
@@ -185,13 +205,12 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let at = self.live(held, hash, is(key), now).ok_or(UnlockError::Absent)?;
-        let Some(lock) = held.lock_state(at) else { return Err(UnlockError::NotLocked) };
-        let Some(deadline) = lock.deadline else { return Err(UnlockError::NotLocked) };
-        if lock.token == token.to_u64() {
-            return Ok(at);
+        let entry = self.live(held, hash, is(key), now).ok_or(UnlockError::Absent)?;
+        let deadline = entry.locked_until().ok_or(UnlockError::NotLocked)?;
+        if entry.lock.is_some_and(|lock| lock.token == token.to_u64()) {
+            return Ok(entry.at);
         }
-        held.tally.locks_refused += 1;
+        held.tally.rare.locks_refused += 1;
         Err(UnlockError::WrongToken { remaining: deadline.since(now.get()) })
     }
 
@@ -202,8 +221,7 @@ where
     {
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now)?;
-            let until = held.lock_state(at)?.deadline?;
+            let until = self.live(held, hash, is(key), now)?.locked_until()?;
             Some(until.since(now.get()))
         })
     }

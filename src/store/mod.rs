@@ -23,7 +23,7 @@ use equivalent::Equivalent;
 use crate::error::Refusal;
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{At, Held, Stripe};
+use crate::raw::{At, Held, LockState, Retired, Stripe};
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
 use crate::sync::Tally;
@@ -32,7 +32,7 @@ use crate::time::{Tick, TimeSource};
 pub(crate) use counter::Step;
 pub(crate) use key_lock::{Claimed, Locked};
 pub(crate) use read::Found;
-use wait::Waiters;
+use wait::{Leaving, Waiters};
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
 
@@ -62,6 +62,67 @@ pub(crate) struct Store<K, V, S> {
     reads: ReadTally,
     /// Retired pieces that the epoch has not dropped yet.
     waiting: Arc<Tally>,
+}
+
+/// An entry found under the stripe lock that neither time nor anybody else has ended.
+#[derive(Clone, Copy)]
+struct Live {
+    at: At,
+    expires: Option<Tick>,
+    /// The last lock, which has lapsed if it has no deadline.
+    lock: Option<LockState>,
+}
+
+impl Live {
+    /// When the key's lock lapses, if it is locked.
+    fn locked_until(&self) -> Option<Tick> {
+        self.lock?.deadline
+    }
+}
+
+/// A stretch of code under a stripe lock. When it ends, by a panic of user code as well, the lock
+/// is released first and then everything is done that must not happen under it.
+struct Scope<'s, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    store: &'s Store<K, V, S>,
+    held: Option<HeldStripe<'s, K, V>>,
+    entered: Option<reentry::Entered>,
+}
+
+impl<K, V, S> Drop for Scope<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut held) = self.held.take() else { return };
+        let leaving = held.waiters.take_leaving();
+        let retired = held.release();
+        self.entered = None;
+        if leaving.is_some() || retired.is_some() {
+            self.let_go(leaving, retired);
+        }
+    }
+}
+
+impl<K, V, S> Scope<'_, K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[cold]
+    fn let_go(&self, leaving: Option<Leaving>, retired: Option<Retired<K, V>>) {
+        if let Some(retired) = retired {
+            retired.hand_over(&self.store.waiting);
+        }
+        if let Some(leaving) = leaving {
+            leaving.go();
+        }
+    }
 }
 
 /// The present tick, sampled when first asked for: after the stripe lock was taken, and not at all
@@ -135,6 +196,7 @@ where
 
     /// Runs `act` under the lock of the stripe that `hash` belongs to, then lets go of everything
     /// that must not happen under it.
+    #[inline(always)]
     fn locked<'s, R>(
         &'s self,
         hash: u64,
@@ -143,65 +205,69 @@ where
         self.locked_stripe(self.stripe(hash), act)
     }
 
+    #[inline(always)]
     fn locked_stripe<'s, R>(
         &'s self,
         stripe: &'s Stripe<K, V, Upkeep>,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
     ) -> Result<R, Refusal> {
         let entered = reentry::enter()?;
-        let mut held = stripe.hold();
-        let result = act(&mut held, &mut Now { time: &self.time, sampled: None });
-        let due = held.waiters.take_due();
-        let retired = held.release();
-        drop(entered);
-        if let Some(retired) = retired {
-            retired.hand_over(&self.waiting);
-        }
-        for waker in due {
-            waker.wake();
-        }
-        Ok(result)
+        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
+        let held = scope.held.as_mut().expect("held until the scope ends");
+        Ok(act(held, &mut Now { time: &self.time, sampled: None }))
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
     /// unlinked, a lapsed lock is marked as such.
+    #[inline(always)]
     fn live(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         hash: u64,
         is_key: impl FnMut(&K) -> bool,
         now: &mut Now<'_>,
-    ) -> Option<At> {
+    ) -> Option<Live> {
         let at = held.find(hash, is_key)?;
         if held.is_timeless(at) {
-            return Some(at);
+            return Some(Live { at, expires: None, lock: None });
         }
-        let lock = held.lock_state(at).and_then(|lock| lock.deadline);
-        if held.expires(at).is_some_and(|at| at <= now.get()) {
+        self.settle(held, hash, at, now)
+    }
+
+    /// The slower half of [`live`](Self::live), for an entry that has a deadline or a lock.
+    #[cold]
+    fn settle(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        at: At,
+        now: &mut Now<'_>,
+    ) -> Option<Live> {
+        let expires = held.expires(at);
+        let mut lock = held.lock_state(at);
+        let until = lock.and_then(|lock| lock.deadline);
+        if expires.is_some_and(|at| at <= now.get()) {
             held.unlink(at);
-            held.tally.expired += 1;
-            if lock.is_some() {
+            held.tally.rare.expired += 1;
+            if until.is_some() {
                 held.waiters.turn(hash);
             }
             return None;
         }
-        if lock.is_some_and(|deadline| deadline <= now.get()) {
+        if until.is_some_and(|deadline| deadline <= now.get()) {
             held.set_lock_deadline(at, None);
-            held.tally.locks_lapsed += 1;
+            lock = held.lock_state(at);
+            held.tally.rare.locks_lapsed += 1;
             held.waiters.turn(hash);
         }
-        Some(at)
+        Some(Live { at, expires, lock })
     }
 
-    /// The deadline that `expiry` asks for; `current` is that of the entry, if there is one.
-    fn deadline(
-        &self,
-        expiry: Expiry,
-        current: Option<Option<Tick>>,
-        now: &mut Now<'_>,
-    ) -> Option<Tick> {
+    /// The deadline that `expiry` asks for; `current` is the entry, if there is one.
+    #[inline]
+    fn deadline(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Option<Tick> {
         match (expiry, current) {
-            (Expiry::Keep, Some(deadline)) => deadline,
+            (Expiry::Keep, Some(entry)) => entry.expires,
             (Expiry::Default | Expiry::Keep, _) => {
                 let life = self.settings.time_to_live?;
                 now.get().checked_add(life)
@@ -256,10 +322,11 @@ where
     }
 }
 
-/// Whether a write under `condition` may go ahead on what is at `at`, an entry that is live.
+/// Whether a write under `condition` may go ahead on `entry`.
+#[inline]
 fn admit<K, V>(
     held: &HeldStripe<'_, K, V>,
-    at: Option<At>,
+    entry: Option<&Live>,
     condition: Condition,
     now: &mut Now<'_>,
 ) -> Result<(), Refusal>
@@ -267,24 +334,23 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    let Some(at) = at else {
+    let Some(entry) = entry else {
         return match condition {
             Condition::Always | Condition::Absent => Ok(()),
             Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),
         };
     };
-    let lock = held.lock_state(at);
-    let locked_until = lock.and_then(|lock| lock.deadline);
-    let opens = |cas: Cas| lock.is_some_and(|lock| lock.token == cas.to_u64());
+    let locked_until = entry.locked_until();
+    let opens = |cas: Cas| entry.lock.is_some_and(|lock| lock.token == cas.to_u64());
     match (condition, locked_until) {
         (Condition::Absent, until) => {
-            let current = until.is_none().then(|| Cas::issued(held.stamp(at)));
+            let current = until.is_none().then(|| Cas::issued(held.stamp(entry.at)));
             Err(Refusal::Exists { current })
         }
         (Condition::Unchanged(cas), _) if opens(cas) => Ok(()),
         (_, Some(until)) => Err(Refusal::Locked { remaining: until.since(now.get()) }),
-        (Condition::Unchanged(cas), None) if cas.to_u64() != held.stamp(at) => {
-            Err(Refusal::Changed { current: Cas::issued(held.stamp(at)) })
+        (Condition::Unchanged(cas), None) if cas.to_u64() != held.stamp(entry.at) => {
+            Err(Refusal::Changed { current: Cas::issued(held.stamp(entry.at)) })
         }
         (Condition::Always | Condition::Present | Condition::Unchanged(_), None) => Ok(()),
     }
@@ -292,10 +358,11 @@ where
 
 impl Upkeep {
     /// Counts the outcome of a write.
+    #[inline]
     fn count<T>(&mut self, outcome: &Result<T, Refusal>) {
         match outcome {
             Ok(_) => self.tally.writes += 1,
-            Err(Refusal::Locked { .. }) => self.tally.locks_refused += 1,
+            Err(Refusal::Locked { .. }) => self.tally.rare.locks_refused += 1,
             Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
             Err(Refusal::Absent | Refusal::Reentrant) => {}
         }

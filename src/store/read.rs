@@ -9,9 +9,9 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use crate::epoch::{self, Guard};
+use crate::epoch::Guard;
 use crate::error::Refusal;
-use crate::raw::{Node, Standing, ValueRef, View};
+use crate::raw::{Node, Search, Standing, ValueRef, View};
 use crate::stamp::Cas;
 
 use super::{Store, is};
@@ -33,7 +33,7 @@ where
     V: Send + Sync + 'static,
 {
     /// Looks `key` up and counts a hit or a miss.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get<'g, Q>(&'g self, key: &Q, guard: &'g Guard) -> Option<Found<'g, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -41,12 +41,12 @@ where
     {
         let found = self.peek(self.hash(key), key, guard);
         let hit = u64::from(found.is_some());
-        self.reads.count(epoch::thread_slot(), hit, 1 - hit);
+        self.reads.count(guard.thread(), hit, 1 - hit);
         found
     }
 
     /// Looks up without counting.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek<'g, Q>(
         &'g self,
         hash: u64,
@@ -56,12 +56,26 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let node = self.stripe(hash).find(hash, is(key), guard)?;
+        self.conclude(self.stripe(hash).search(hash, guard), key, guard)
+    }
+
+    /// Finds the node of a look-up that has begun, and decides what it shows.
+    #[inline(always)]
+    fn conclude<'g, Q>(
+        &'g self,
+        search: Search<'g, K, V>,
+        key: &Q,
+        guard: &'g Guard,
+    ) -> Option<Found<'g, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let node = search.find(is(key))?;
         let view = node.view();
         if view.is_timeless() {
             return Some(Found::new(&view, false));
         }
-        self.judge(hash, key, node, view, guard)
+        self.judge(search.hash(), key, node, view, guard)
     }
 
     /// Looks `keys` up in order, overlapping the waits for their memory.
@@ -75,16 +89,18 @@ where
         S: BuildHasher,
     {
         for group in keys.chunks(GROUP) {
-            let mut hashes = [0; GROUP];
-            for (hash, key) in hashes.iter_mut().zip(group) {
-                *hash = self.hash(key);
-                self.stripe(*hash).prefetch_bucket(*hash, guard);
+            let mut searches = [None; GROUP];
+            for (place, key) in searches.iter_mut().zip(group) {
+                let hash = self.hash(key);
+                let search = self.stripe(hash).search(hash, guard);
+                search.prefetch();
+                *place = Some(search);
             }
-            for &hash in &hashes[..group.len()] {
-                self.stripe(hash).prefetch_nodes(hash, guard);
+            for search in searches.iter_mut().flatten() {
+                search.advance();
             }
-            for (&hash, key) in hashes.iter().zip(group) {
-                visit(key, self.peek(hash, key, guard));
+            for (key, search) in group.iter().zip(searches) {
+                visit(key, search.and_then(|search| self.conclude(search, key, guard)));
             }
         }
     }
@@ -117,8 +133,8 @@ where
     }
 
     /// Counts what a session or a batch has looked up.
-    pub(crate) fn count_reads(&self, hits: u64, misses: u64) {
-        self.reads.count(epoch::thread_slot(), hits, misses);
+    pub(crate) fn count_reads(&self, guard: &Guard, hits: u64, misses: u64) {
+        self.reads.count(guard.thread(), hits, misses);
     }
 
     /// Decides about an entry that has a deadline or a lock.
@@ -159,11 +175,10 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now)?;
-            let masked = held.lock_state(at).is_some_and(|lock| lock.deadline.is_some());
-            let stamp = held.stamp(at);
-            let cas = (!masked).then(|| Cas::issued(stamp));
-            Some(Found { value: held.value_for(at, guard), cas, stamp })
+            let entry = self.live(held, hash, is(key), now)?;
+            let stamp = held.stamp(entry.at);
+            let cas = entry.locked_until().is_none().then(|| Cas::issued(stamp));
+            Some(Found { value: held.value_for(entry.at, guard), cas, stamp })
         })
     }
 }
@@ -175,9 +190,9 @@ fn unresolved<'g, V>(standing: Standing, view: &View<'g, V>) -> Option<Found<'g,
 }
 
 impl<'g, V> Found<'g, V> {
-    #[inline]
+    #[inline(always)]
     fn new(view: &View<'g, V>, masked: bool) -> Self {
-        let cas = (!masked).then(|| Cas::issued(view.stamp));
+        let cas = if masked { None } else { Cas::from_stamp(view.stamp) };
         Self { value: view.value, cas, stamp: view.stamp }
     }
 }

@@ -16,6 +16,7 @@ crate::sync::thread_local! {
 pub(super) struct Entered(());
 
 /// Marks the thread as a lock holder unless it is one.
+#[inline]
 pub(super) fn enter() -> Result<Entered, Refusal> {
     if HOLDING.with(|holding| holding.replace(true)) {
         return Err(Refusal::Reentrant);
@@ -24,6 +25,7 @@ pub(super) fn enter() -> Result<Entered, Refusal> {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         HOLDING.with(|holding| holding.set(false));
     }

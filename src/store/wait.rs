@@ -1,12 +1,14 @@
 //! Waiting for a key lock: in order of arrival, up to a deadline, woken by unlock or lapse.
 //!
-//! A waiter is a waker in its stripe's queue. Whoever ends a lock wakes the first waiter of that
-//! key ([`Waiters::turn`]); if nobody does, the clock wakes the waiters when the lock lapses. A
-//! newcomer that waits lines up behind those who came earlier; one that does not wait may be lucky.
+//! A waiter is a waker in its stripe's queue. Whoever ends a lock wakes the waiters of that key
+//! ([`Waiters::turn`]), of whom the first in line gets it; if nobody does, the clock wakes them when
+//! the lock lapses. A newcomer that waits lines up behind those who came earlier; one that does not
+//! wait may be lucky.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -17,64 +19,103 @@ use equivalent::Equivalent;
 use crate::epoch;
 use crate::error::{LockError, Refusal};
 use crate::raw::BlankLock;
-use crate::time::Tick;
+use crate::time::{Tick, wake_all};
 
 use super::Store;
 use super::key_lock::Locked;
 
-/// The waiters of a stripe. Few at any time, so a queue for all keys is enough.
+/// The waiters of a stripe. There are hardly ever any, so they take one word.
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(super) struct Waiters(Option<Box<Line>>);
+
+/// Few wait at any time, so one queue for all keys of the stripe is enough. Waiters of one key
+/// are told apart from others by the key's hash.
+#[derive(Default)]
+struct Line {
     queue: VecDeque<Waiter>,
     last_number: u64,
-    /// Whom to wake once the stripe lock is released.
-    due: Vec<Waker>,
+    leaving: Leaving,
 }
 
 struct Waiter {
     hash: u64,
     number: u64,
     until: Tick,
-    waker: Waker,
+    /// Taken out when the waiter is woken; it brings a new one when it is polled.
+    waker: Option<Waker>,
+}
+
+/// Wakers on their way out of the stripe lock: to clone, wake or drop one is foreign code.
+#[derive(Default)]
+pub(super) struct Leaving {
+    wake: Vec<Waker>,
+    spent: Vec<Waker>,
+}
+
+impl Leaving {
+    pub(super) fn go(self) {
+        wake_all(self.wake);
+        for waker in self.spent {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+        }
+    }
 }
 
 impl Waiters {
-    /// The lock of `hash` has ended: its first waiter may try.
+    /// The lock of `hash` has ended: whoever waits for it may try, the first in line first.
     pub(super) fn turn(&mut self, hash: u64) {
-        if let Some(first) = self.queue.iter().find(|waiter| waiter.hash == hash) {
-            self.due.push(first.waker.clone());
+        let Some(line) = &mut self.0 else { return };
+        for waiter in line.queue.iter_mut().filter(|waiter| waiter.hash == hash) {
+            line.leaving.wake.extend(waiter.waker.take());
         }
     }
 
     /// All locks have ended.
     pub(super) fn turn_all(&mut self) {
-        self.due.extend(self.queue.iter().map(|waiter| waiter.waker.clone()));
+        let Some(line) = &mut self.0 else { return };
+        for waiter in &mut line.queue {
+            line.leaving.wake.extend(waiter.waker.take());
+        }
     }
 
-    pub(super) fn take_due(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.due)
+    /// Takes out the wakers that must leave the stripe lock. The line goes with the last waiter.
+    #[inline]
+    pub(super) fn take_leaving(&mut self) -> Option<Leaving> {
+        let line = self.0.as_mut()?;
+        let leaving = std::mem::take(&mut line.leaving);
+        if line.queue.is_empty() {
+            self.0 = None;
+        }
+        Some(leaving)
     }
 
-    /// Whether somebody who is still waiting at `now` came before waiter `number`.
-    fn has_earlier(&self, hash: u64, number: Option<u64>, now: Tick) -> bool {
+    /// When the patience of somebody ends who came before waiter `number` and waits at `now`.
+    fn earlier_until(&self, hash: u64, number: Option<u64>, now: Tick) -> Option<Tick> {
         let before = |waiter: &&Waiter| number.is_none_or(|number| waiter.number < number);
-        self.queue.iter().filter(before).any(|waiter| waiter.hash == hash && waiter.until > now)
+        let waits = |waiter: &&Waiter| waiter.hash == hash && waiter.until > now;
+        let line = self.0.as_ref()?;
+        line.queue.iter().filter(before).filter(waits).map(|waiter| waiter.until).min()
     }
 
-    /// Lines up, or renews the waker of one who has.
-    fn line_up(&mut self, hash: u64, number: Option<u64>, until: Tick, waker: &Waker) -> u64 {
-        if let Some(waiter) = self.queue.iter_mut().find(|waiter| Some(waiter.number) == number) {
-            waiter.waker.clone_from(waker);
+    /// Lines up, or brings a new waker.
+    fn line_up(&mut self, hash: u64, number: Option<u64>, until: Tick, waker: Waker) -> u64 {
+        let line = self.0.get_or_insert_default();
+        if let Some(waiter) = line.queue.iter_mut().find(|waiter| Some(waiter.number) == number) {
+            line.leaving.spent.extend(waiter.waker.replace(waker));
             return waiter.number;
         }
-        self.last_number += 1;
-        let number = self.last_number;
-        self.queue.push_back(Waiter { hash, number, until, waker: waker.clone() });
+        line.last_number += 1;
+        let number = line.last_number;
+        line.queue.push_back(Waiter { hash, number, until, waker: Some(waker) });
         number
     }
 
     fn leave(&mut self, number: Option<u64>) {
-        self.queue.retain(|waiter| Some(waiter.number) != number);
+        let Some(line) = &mut self.0 else { return };
+        if let Some(place) = line.queue.iter().position(|waiter| Some(waiter.number) == number) {
+            let waiter = line.queue.remove(place);
+            line.leaving.spent.extend(waiter.and_then(|waiter| waiter.waker));
+        }
     }
 }
 
@@ -149,19 +190,23 @@ where
         let (store, key, hash, until) = (&self.store, self.key, self.hash, self.until);
         let number = &mut self.number;
         let blank = BlankLock::new();
+        let mut waker = Some(waker.clone());
         let guard = epoch::pin();
         let tried = store.locked(hash, |held, now| {
             let free = store.lockable(held, hash, key, now);
             let again = match free {
-                Ok(at) if !held.waiters.has_earlier(hash, *number, now.get()) => {
-                    held.waiters.leave(number.take());
-                    return Attempt::Done(Ok(store.lock_at(held, at, time, blank, now, &guard)));
-                }
-                Ok(_) => {
-                    // Those who came earlier go first; make sure that they know.
-                    held.waiters.turn(hash);
-                    until
-                }
+                Ok(at) => match held.waiters.earlier_until(hash, *number, now.get()) {
+                    None => {
+                        held.waiters.leave(number.take());
+                        let locked = store.lock_at(held, hash, at, time, blank, now, &guard);
+                        return Attempt::Done(Ok(locked));
+                    }
+                    Some(earlier) => {
+                        // Those who came earlier go first; make sure that they know.
+                        held.waiters.turn(hash);
+                        earlier
+                    }
+                },
                 Err(Refusal::Locked { remaining }) => now.get().saturating_add(remaining),
                 Err(refusal) => {
                     held.waiters.leave(number.take());
@@ -171,10 +216,14 @@ where
             };
             if now.get() >= until {
                 held.waiters.leave(number.take());
+                held.waiters.turn(hash);
+                held.tally.rare.locks_refused += 1;
                 let remaining = again.since(now.get());
                 return Attempt::Done(Err(LockError::Locked { remaining }));
             }
-            *number = Some(held.waiters.line_up(hash, *number, until, waker));
+            if let Some(waker) = waker.take() {
+                *number = Some(held.waiters.line_up(hash, *number, until, waker));
+            }
             Attempt::WaitUntil(again.min(until))
         });
         match tried {

@@ -7,12 +7,12 @@ use equivalent::Equivalent;
 use crate::epoch;
 use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
-use crate::raw::{At, Node, from_bits, is_word, to_bits};
+use crate::raw::{Node, from_bits, is_word, to_bits};
 use crate::stamp::Cas;
 use crate::sync::yield_now;
 use crate::update::{Update, Updated};
 
-use super::{HeldStripe, Now, Store, admit, is};
+use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// What must hold of an entry for a write to take place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,7 @@ where
     S: BuildHasher,
 {
     /// Stores under `condition`. What was refused comes back.
+    #[inline]
     pub(crate) fn put(
         &self,
         key: K,
@@ -84,11 +85,11 @@ where
         let mut fresh = Some(Fresh::new(hash, key, value));
         let outcome = self.locked(hash, |held, now| {
             let key = fresh.as_ref().and_then(Fresh::key);
-            let at = self.live(held, hash, |candidate| Some(candidate) == key, now);
-            let admitted = admit(held, at, condition, now);
+            let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
+            let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
             admitted?;
-            Ok(self.store(held, hash, at, expiry, &mut fresh, now))
+            Ok(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now))
         });
         outcome.flatten().map_err(|refusal| {
             let (key, value) = fresh.expect(NOTHING_CONSUMED).into_parts();
@@ -125,14 +126,14 @@ where
                 }
             }
             let outcome = self.locked(hash, |held, now| {
-                let at = self.live(held, hash, is(key), now);
-                let admitted = admit(held, at, condition, now);
+                let entry = self.live(held, hash, is(key), now);
+                let admitted = admit(held, entry.as_ref(), condition, now);
                 if admitted.is_ok() && fresh.is_none() {
                     return Ok(None); // It appeared after we looked for its key: once more.
                 }
                 held.count(&admitted);
                 admitted?;
-                Ok(Some(self.store(held, hash, at, expiry, &mut fresh, now)))
+                Ok(Some(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
             });
             match outcome.flatten() {
                 Ok(Some(cas)) => return Ok(cas),
@@ -151,24 +152,26 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let guard = epoch::pin();
-        self.stripe(hash).find(hash, is(key), &guard).map(|node| node.key().clone())
+        self.stripe(hash).search(hash, &guard).find(is(key)).map(|node| node.key().clone())
     }
 
     /// Carries out an admitted write. What it does not use stays in `fresh`.
+    #[inline]
     fn store(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         hash: u64,
-        at: Option<At>,
+        entry: Option<&Live>,
         expiry: Expiry,
         fresh: &mut Option<Fresh<K, V>>,
         now: &mut Now<'_>,
     ) -> Cas {
-        let expires = self.deadline(expiry, at.map(|at| held.expires(at)), now);
+        let expires = self.deadline(expiry, entry, now);
         let stamp = held.next_stamp();
-        if let Some(at) = at {
-            opens_lock(held, hash, at);
-        }
+        let at = entry.map(|entry| {
+            opens_lock(held, hash, entry);
+            entry.at
+        });
         match (fresh.as_mut(), at) {
             (Some(Fresh::Word(_, bits)), Some(at)) => held.overwrite(at, *bits, stamp, expires),
             (Some(Fresh::Word(key, bits)), None) => {
@@ -197,14 +200,14 @@ where
         let hash = self.hash(key);
         let guard = epoch::pin();
         let value = self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now);
-            let admitted = admit(held, at, condition, now);
+            let entry = self.live(held, hash, is(key), now);
+            let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
             admitted?;
-            let at = at.ok_or(Refusal::Absent)?;
-            let value = held.value_for(at, &guard);
-            opens_lock(held, hash, at);
-            held.unlink(at);
+            let entry = entry.ok_or(Refusal::Absent)?;
+            let value = held.value_for(entry.at, &guard);
+            opens_lock(held, hash, &entry);
+            held.unlink(entry.at);
             Ok(value)
         });
         value.flatten().map(|value| take(&value))
@@ -225,21 +228,20 @@ where
         let hash = self.hash(key);
         let guard = epoch::pin();
         let touched = self.locked(hash, |held, now| {
-            let at = self.live(held, hash, is(key), now);
-            let admitted = admit(held, at, condition, now);
+            let entry = self.live(held, hash, is(key), now);
+            let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
             admitted?;
-            let at = at.ok_or(Refusal::Absent)?;
-            let before = held.expires(at);
-            let expires = self.deadline(expiry, Some(before), now);
-            opens_lock(held, hash, at);
-            if expires != before {
+            let entry = entry.ok_or(Refusal::Absent)?;
+            let expires = self.deadline(expiry, Some(&entry), now);
+            opens_lock(held, hash, &entry);
+            if expires != entry.expires {
                 let stamp = held.next_stamp();
-                held.restamp(at, stamp, expires);
-            } else if held.lock_state(at).is_some() {
-                held.detach_lock(at);
+                held.restamp(entry.at, stamp, expires);
+            } else if entry.lock.is_some() {
+                held.detach_lock(entry.at);
             }
-            Ok((held.value_for(at, &guard), Cas::issued(held.stamp(at))))
+            Ok((held.value_for(entry.at, &guard), Cas::issued(held.stamp(entry.at))))
         });
         touched.flatten().map(|(value, cas)| (take(&value), cas))
     }
@@ -257,12 +259,13 @@ where
         let mut fresh = None;
         let _pin = epoch::pin();
         let outcome = self.locked(hash, |held, now| {
-            let at = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
-            let admitted = admit(held, at, Condition::Always, now);
+            let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
+            let admitted = admit(held, entry.as_ref(), Condition::Always, now);
             if admitted.is_err() {
                 held.count(&admitted);
             }
             admitted?;
+            let at = entry.map(|entry| entry.at);
             let decision = match at {
                 Some(at) => change(Some(&held.value(at))),
                 None => change(None),
@@ -283,19 +286,20 @@ where
             };
             held.count(&Ok(()));
             fresh = key.take().map(|key| Fresh::new(hash, key, value));
-            Ok(Updated::Stored(self.store(held, hash, at, expiry, &mut fresh, now)))
+            Ok(Updated::Stored(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
         });
         outcome.flatten().map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
     }
 }
 
 /// A write is about to end the key's lock, if there is one: the next in line may try.
-pub(super) fn opens_lock<K, V>(held: &mut HeldStripe<'_, K, V>, hash: u64, at: At)
+#[inline]
+pub(super) fn opens_lock<K, V>(held: &mut HeldStripe<'_, K, V>, hash: u64, entry: &Live)
 where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    if !held.is_timeless(at) && held.lock_state(at).is_some() {
+    if entry.lock.is_some() {
         held.waiters.turn(hash);
     }
 }

@@ -1,0 +1,345 @@
+//! Carries out the model's operations on a real cache.
+//!
+//! It also looks at what the model does not see: that a refused write gives back what it took, and
+//! that an update closure may read the cache but not write it.
+
+use std::cell::Cell;
+use std::hash::BuildHasher;
+use std::time::{Duration, Instant};
+
+use caskade::{
+    Cache, CounterError, Expiry, KeyLock, LockError, Put, Refusal, Reread, Retry, Update,
+    Versioned, WriteError,
+};
+
+use super::model::{Change, Condition, Op, Response, Step, Taken};
+
+/// A type of values, each of which stands for a number.
+pub(crate) trait Value: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
+    /// Whether it is a counter.
+    const COUNTS: bool;
+
+    fn of(number: u64) -> Self;
+
+    fn number(&self) -> u64;
+
+    fn count<S: BuildHasher>(
+        cache: &Cache<String, Self, S>,
+        key: &str,
+        step: Step,
+        delta: u64,
+    ) -> Result<Versioned<Self>, CounterError>;
+
+    fn count_or_insert<S: BuildHasher>(
+        cache: &Cache<String, Self, S>,
+        key: String,
+        step: Step,
+        delta: u64,
+        initial: u64,
+        expiry: Expiry,
+    ) -> Result<Versioned<Self>, CounterError>;
+}
+
+/// Changes in place.
+impl Value for u64 {
+    const COUNTS: bool = true;
+
+    fn of(number: u64) -> Self {
+        number
+    }
+
+    fn number(&self) -> u64 {
+        *self
+    }
+
+    fn count<S: BuildHasher>(
+        cache: &Cache<String, Self, S>,
+        key: &str,
+        step: Step,
+        delta: u64,
+    ) -> Result<Versioned<Self>, CounterError> {
+        match step {
+            Step::Increment => cache.increment(key, delta),
+            Step::Decrement => cache.decrement(key, delta),
+            Step::CheckedIncrement => cache.checked_increment(key, delta),
+            Step::CheckedDecrement => cache.checked_decrement(key, delta),
+        }
+    }
+
+    fn count_or_insert<S: BuildHasher>(
+        cache: &Cache<String, Self, S>,
+        key: String,
+        step: Step,
+        delta: u64,
+        initial: u64,
+        expiry: Expiry,
+    ) -> Result<Versioned<Self>, CounterError> {
+        match step {
+            Step::Increment => cache.increment_or_insert(key, delta, initial, expiry),
+            _ => cache.decrement_or_insert(key, delta, initial, expiry),
+        }
+    }
+}
+
+const NOT_A_COUNTER: &str = "only numbers are asked to count";
+
+/// Replaced node by node.
+impl Value for String {
+    const COUNTS: bool = false;
+
+    fn of(number: u64) -> Self {
+        format!("the number {number}")
+    }
+
+    fn number(&self) -> u64 {
+        let digits = self.strip_prefix("the number ").expect("a value is whole");
+        digits.parse().expect("a value is whole")
+    }
+
+    fn count<S: BuildHasher>(
+        _: &Cache<String, Self, S>,
+        _: &str,
+        _: Step,
+        _: u64,
+    ) -> Result<Versioned<Self>, CounterError> {
+        unreachable!("{NOT_A_COUNTER}")
+    }
+
+    fn count_or_insert<S: BuildHasher>(
+        _: &Cache<String, Self, S>,
+        _: String,
+        _: Step,
+        _: u64,
+        _: u64,
+        _: Expiry,
+    ) -> Result<Versioned<Self>, CounterError> {
+        unreachable!("{NOT_A_COUNTER}")
+    }
+}
+
+/// Carries out `op` on `key`. `start` is the instant from which the model counts the time.
+///
+/// `Advance` concerns the clock, which only the caller has.
+pub(crate) fn execute<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+    op: &Op,
+    start: Instant,
+) -> Response {
+    let own = || key.to_owned();
+    match *op {
+        Op::Get => Response::Value(cache.get(key).map(|value| value.number())),
+        Op::Read => Response::Value(cache.read(key, V::number)),
+        Op::GetMany => {
+            let values = cache.get_many(&[own()]);
+            assert_eq!(values.len(), 1);
+            Response::Value(values[0].as_ref().map(V::number))
+        }
+        Op::ContainsKey => Response::Is(cache.contains_key(key)),
+        Op::GetWithCas => Response::Versioned(cache.get_with_cas(key).map(numbered)),
+        Op::SessionGet => {
+            let session = cache.pin();
+            Response::Versioned(session.get(key).map(|found| (found.number(), found.cas())))
+        }
+        Op::GetIfChanged(seen) => match cache.get_if_changed(key, seen) {
+            Reread::Unchanged => Response::Unchanged,
+            Reread::Changed(found) => Response::Versioned(Some(numbered(found))),
+            Reread::Absent => Response::Versioned(None),
+        },
+        Op::Insert(value, life) => {
+            let stored = match life.expiry(start) {
+                Expiry::Default => cache.insert(own(), V::of(value)),
+                expiry => cache.insert_with(own(), V::of(value), expiry),
+            };
+            Response::Stored(stored.map_err(given_back((own(), V::of(value)))))
+        }
+        Op::Add(value) => {
+            let stored = cache.add(own(), V::of(value));
+            Response::Stored(stored.map_err(given_back((own(), V::of(value)))))
+        }
+        Op::Replace(value) => {
+            let stored = cache.replace(key, V::of(value));
+            Response::Stored(stored.map_err(given_back(V::of(value))))
+        }
+        Op::Put(condition, value, life) => {
+            let stored = cache.put(own(), V::of(value), put(condition, life.expiry(start)));
+            Response::Stored(stored.map_err(given_back((own(), V::of(value)))))
+        }
+        Op::CompareAndSwap(seen, value, life) => {
+            let stored = match life.expiry(start) {
+                Expiry::Default => cache.compare_and_swap(key, seen, V::of(value)),
+                expiry => cache.compare_and_swap_with(key, seen, V::of(value), expiry),
+            };
+            Response::Stored(stored.map_err(given_back(V::of(value))))
+        }
+        Op::Remove => {
+            let removed = cache.remove(key).map(|gone| gone.map(|value| value.number()));
+            Response::Removed(removed.map_err(given_back(())))
+        }
+        Op::Discard => Response::Discarded(cache.discard(key).map_err(given_back(()))),
+        Op::CompareAndRemove(seen) => {
+            let removed = cache.compare_and_remove(key, seen).map(|value| Some(value.number()));
+            Response::Removed(removed.map_err(given_back(())))
+        }
+        Op::CompareAndDiscard(seen) => {
+            let removed = cache.compare_and_discard(key, seen).map(|()| true);
+            Response::Discarded(removed.map_err(given_back(())))
+        }
+        Op::Touch(life) => {
+            Response::Stored(cache.touch(key, life.expiry(start)).map_err(given_back(())))
+        }
+        Op::CompareAndTouch(seen, life) => {
+            let touched = cache.compare_and_touch(key, seen, life.expiry(start));
+            Response::Stored(touched.map_err(given_back(())))
+        }
+        Op::GetAndTouch(life) => {
+            let touched = cache.get_and_touch(key, life.expiry(start));
+            Response::Touched(touched.map(|found| found.map(numbered)).map_err(given_back(())))
+        }
+        Op::Update(change) => update(cache, key, change, start),
+        Op::FetchUpdate(change) => fetch_update(cache, key, Retry::attempts(1), change, start),
+        Op::FetchUpdateLocked(change) => {
+            let retry = Retry::attempts(1).then_lock(0);
+            fetch_update(cache, key, retry, change, start)
+        }
+        Op::Lock(time) => {
+            let locked = cache.get_and_lock_for(key, time);
+            let response = locked_response(&locked, start);
+            let _ = locked.map(KeyLock::into_cas);
+            response
+        }
+        Op::LockWithin(time) => {
+            let locked = cache.get_and_lock_within(key, time, Duration::ZERO);
+            let response = locked_response(&locked, start);
+            let _ = locked.map(KeyLock::into_cas);
+            response
+        }
+        Op::Unlock(token) => Response::Unlocked(cache.unlock(key, token)),
+        Op::RenewLock(token, time) => {
+            let renewed = cache.renew_lock(key, token, time);
+            Response::Renewed(renewed.map(|until| until - start))
+        }
+        Op::LockRemaining => Response::Remaining(cache.lock_remaining(key)),
+        Op::DropLock(token) => {
+            let _ = cache.unlock(key, token);
+            Response::Done
+        }
+        Op::Count(step, delta) => counted(V::count(cache, key, step, delta)),
+        Op::IncrementOrInsert(delta, initial, life) => {
+            let expiry = life.expiry(start);
+            counted(V::count_or_insert(cache, own(), Step::Increment, delta, initial, expiry))
+        }
+        Op::DecrementOrInsert(delta, initial, life) => {
+            let expiry = life.expiry(start);
+            counted(V::count_or_insert(cache, own(), Step::Decrement, delta, initial, expiry))
+        }
+        Op::Clear => {
+            cache.clear();
+            Response::Done
+        }
+        Op::Advance(_) => unreachable!("the caller moves the clock"),
+    }
+}
+
+/// What a lock attempt came to, in the model's terms.
+pub(crate) fn locked_response<V: Value, S: BuildHasher>(
+    locked: &Result<KeyLock<String, V, S>, LockError>,
+    start: Instant,
+) -> Response {
+    Response::Locked(match locked {
+        Ok(held) => Ok(Taken {
+            token: held.cas(),
+            value: held.value().number(),
+            until: held.deadline() - start,
+        }),
+        Err(error) => Err(*error),
+    })
+}
+
+fn numbered<V: Value>(found: Versioned<V>) -> (u64, Option<caskade::Cas>) {
+    (found.number(), found.cas())
+}
+
+fn counted<V: Value>(counted: Result<Versioned<V>, CounterError>) -> Response {
+    Response::Counted(counted.map(|count| {
+        let cas = count.cas().expect("a counter that moved shows its stamp");
+        (count.number(), cas)
+    }))
+}
+
+/// Takes the refusal out of an error, which must hold what was to be written.
+fn given_back<T: PartialEq + std::fmt::Debug>(given: T) -> impl Fn(WriteError<T>) -> Refusal {
+    move |error| {
+        assert_eq!(*error.rejected(), given);
+        error.refusal()
+    }
+}
+
+fn put(condition: Condition, expiry: Expiry) -> Put {
+    let put = match condition {
+        Condition::Always => Put::new(),
+        Condition::Absent => Put::new().if_absent(),
+        Condition::Present => Put::new().if_present(),
+        Condition::Unchanged(seen) => Put::new().if_unchanged(seen),
+    };
+    match expiry {
+        Expiry::Default => put,
+        Expiry::Keep => put.keep_expiry(),
+        Expiry::Never => put.never_expires(),
+        Expiry::After(life) => put.expires_after(life),
+        Expiry::At(instant) => put.expires_at(instant),
+    }
+}
+
+fn decide<V: Value>(change: Change, seen: Option<&V>, start: Instant) -> Update<V> {
+    match change {
+        Change::Put(value) => Update::Put(V::of(value)),
+        Change::PutWith(value, life) => Update::PutWith(V::of(value), life.expiry(start)),
+        Change::Add(more) => {
+            let sum = seen.map_or(0, V::number).wrapping_add(more);
+            Update::PutWith(V::of(sum), Expiry::Keep)
+        }
+        Change::Remove => Update::Remove,
+        Change::Keep => Update::Keep,
+    }
+}
+
+fn update<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+    change: Change,
+    start: Instant,
+) -> Response {
+    let mut shown = None;
+    let updated = cache.update(key.to_owned(), |seen| {
+        shown = Some(seen.map(V::number));
+        // Nobody writes meanwhile, but the clock may call the entry expired.
+        let again = cache.get(key);
+        assert!(again.is_none() || again.as_ref() == seen, "{again:?} instead of {seen:?}");
+        let refused = cache.discard(key).map_err(|error| error.refusal());
+        assert_eq!(refused, Err(Refusal::Reentrant));
+        decide(change, seen, start)
+    });
+    Response::Updated(updated.map_err(given_back(key.to_owned())), shown)
+}
+
+fn fetch_update<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+    retry: Retry,
+    change: Change,
+    start: Instant,
+) -> Response {
+    let shown = Cell::new(None);
+    let updated = cache.fetch_update(key.to_owned(), retry, |seen| {
+        shown.set(Some(seen.map(V::number)));
+        decide(change, seen, start)
+    });
+    let refused = updated.map_err(|error| {
+        assert_eq!(error.attempts(), 1);
+        let last = error.last();
+        assert_eq!(error.into_key(), key);
+        last
+    });
+    Response::Updated(refused, shown.get())
+}

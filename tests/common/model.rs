@@ -1,0 +1,484 @@
+//! The sequential model: what the documentation says that each operation on a key does.
+//!
+//! One [`State`] is one key and the time. Stamps cannot be predicted, so an operation is applied
+//! together with the response that was observed: where the rules ask for a fresh stamp, any stamp
+//! will do that the key never had before, neither as a version nor as a token.
+//!
+//! The model expires at once what the cache expires when somebody looks; no caller may see the
+//! difference. It knows nothing of stripes, memory, waiting or statistics.
+
+use std::time::{Duration, Instant};
+
+use caskade::{Cas, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
+
+/// The settings that the rules depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) default_lock_time: Duration,
+    pub(crate) max_lock_time: Duration,
+}
+
+/// [`Expiry`] with the instant counted from the start of the clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Life {
+    Default,
+    Keep,
+    Never,
+    After(Duration),
+    At(Duration),
+}
+
+impl Life {
+    pub(crate) fn expiry(self, start: Instant) -> Expiry {
+        match self {
+            Self::Default => Expiry::Default,
+            Self::Keep => Expiry::Keep,
+            Self::Never => Expiry::Never,
+            Self::After(life) => Expiry::After(life),
+            Self::At(at) => Expiry::At(start + at),
+        }
+    }
+}
+
+/// What must hold of the entry for a write to take place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Condition {
+    Always,
+    Absent,
+    Present,
+    Unchanged(Cas),
+}
+
+/// What an update closure decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    Put(u64),
+    PutWith(u64, Life),
+    /// What is there plus this much, so that a lost update shows.
+    Add(u64),
+    Remove,
+    Keep,
+}
+
+/// How a counter moves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Increment,
+    Decrement,
+    CheckedIncrement,
+    CheckedDecrement,
+}
+
+/// One call, on one key. `Advance` and `Clear` concern all keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    Get,
+    Read,
+    GetMany,
+    ContainsKey,
+    GetWithCas,
+    SessionGet,
+    GetIfChanged(Cas),
+    Insert(u64, Life),
+    Add(u64),
+    Replace(u64),
+    Put(Condition, u64, Life),
+    CompareAndSwap(Cas, u64, Life),
+    Remove,
+    Discard,
+    CompareAndRemove(Cas),
+    CompareAndDiscard(Cas),
+    Touch(Life),
+    CompareAndTouch(Cas, Life),
+    GetAndTouch(Life),
+    Update(Change),
+    FetchUpdate(Change),
+    /// The form that locks the key before its first attempt.
+    FetchUpdateLocked(Change),
+    Lock(Duration),
+    LockWithin(Duration),
+    Unlock(Cas),
+    RenewLock(Cas, Duration),
+    LockRemaining,
+    /// The `Drop` of a `KeyLock`, which does not say what came of it.
+    DropLock(Cas),
+    Count(Step, u64),
+    IncrementOrInsert(u64, u64, Life),
+    DecrementOrInsert(u64, u64, Life),
+    Clear,
+    Advance(Duration),
+}
+
+/// What a caller sees of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Response {
+    Value(Option<u64>),
+    Versioned(Option<(u64, Option<Cas>)>),
+    Unchanged,
+    Is(bool),
+    Stored(Result<Cas, Refusal>),
+    Removed(Result<Option<u64>, Refusal>),
+    Discarded(Result<bool, Refusal>),
+    Touched(Result<Option<(u64, Option<Cas>)>, Refusal>),
+    /// What came of the update, and what the closure last saw if it was called.
+    Updated(Result<Updated, Refusal>, Option<Option<u64>>),
+    Locked(Result<Taken, LockError>),
+    Unlocked(Result<(), UnlockError>),
+    /// The instant, counted from the start, at which the lock then opens by itself.
+    Renewed(Result<Duration, UnlockError>),
+    Remaining(Option<Duration>),
+    Counted(Result<(u64, Cas), CounterError>),
+    Done,
+}
+
+/// What a caller learns with a lock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) token: Cas,
+    pub(crate) value: u64,
+    /// Counted from the start.
+    pub(crate) until: Duration,
+}
+
+impl Response {
+    /// The stamp or token that the caller learnt.
+    pub(crate) fn cas(&self) -> Option<Cas> {
+        match *self {
+            Self::Versioned(found) | Self::Touched(Ok(found)) => found.and_then(|(_, cas)| cas),
+            Self::Stored(Ok(cas)) | Self::Counted(Ok((_, cas))) => Some(cas),
+            Self::Locked(Ok(taken)) => Some(taken.token),
+            Self::Stored(Err(refusal)) => match refusal {
+                Refusal::Exists { current } => current,
+                Refusal::Changed { current } => Some(current),
+                _ => None,
+            },
+            Self::Updated(Ok(updated), _) => updated.cas(),
+            _ => None,
+        }
+    }
+}
+
+/// One key: its entry, the time, and every stamp it ever had.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) rules: Rules,
+    /// Since the clock started.
+    pub(crate) now: Duration,
+    pub(crate) entry: Option<Entry>,
+    /// Versions and tokens, in the order they were drawn.
+    pub(crate) drawn: Vec<Cas>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Entry {
+    pub(crate) value: u64,
+    pub(crate) stamp: Cas,
+    pub(crate) expires: Option<Duration>,
+    /// Stays after a lapse, because the token does.
+    pub(crate) lock: Option<Lock>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lock {
+    pub(crate) token: Cas,
+    pub(crate) until: Duration,
+}
+
+/// Deadlines from here on count as never.
+const END_OF_TIME: Duration = Duration::from_secs(146 * 31_557_600);
+
+impl State {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { rules, now: Duration::ZERO, entry: None, drawn: Vec::new() }
+    }
+
+    /// Applies an operation. The error is what the rules say should have been observed; a stamp of
+    /// one in it stands for any fresh one. The state is then of no more use.
+    pub(crate) fn apply(&mut self, op: &Op, observed: &Response) -> Result<(), Response> {
+        let expected = self.respond(*op, observed.cas());
+        self.expire();
+        if expected == *observed { Ok(()) } else { Err(expected) }
+    }
+
+    fn respond(&mut self, op: Op, offered: Option<Cas>) -> Response {
+        match op {
+            Op::Get | Op::Read | Op::GetMany => Response::Value(self.value()),
+            Op::ContainsKey => Response::Is(self.entry.is_some()),
+            Op::GetWithCas | Op::SessionGet => Response::Versioned(self.versioned()),
+            Op::GetIfChanged(seen) if self.stamp() == Some(seen) => Response::Unchanged,
+            Op::GetIfChanged(_) => Response::Versioned(self.versioned()),
+            Op::Insert(value, life) => self.put(Condition::Always, value, life, offered),
+            Op::Add(value) => self.put(Condition::Absent, value, Life::Default, offered),
+            Op::Replace(value) => self.put(Condition::Present, value, Life::Default, offered),
+            Op::Put(condition, value, life) => self.put(condition, value, life, offered),
+            Op::CompareAndSwap(seen, value, life) => {
+                self.put(Condition::Unchanged(seen), value, life, offered)
+            }
+            Op::Remove => match self.remove(Condition::Present) {
+                Err(Refusal::Absent) => Response::Removed(Ok(None)),
+                removed => Response::Removed(removed.map(Some)),
+            },
+            Op::Discard => match self.remove(Condition::Present) {
+                Err(Refusal::Absent) => Response::Discarded(Ok(false)),
+                removed => Response::Discarded(removed.map(|_| true)),
+            },
+            Op::CompareAndRemove(seen) => {
+                Response::Removed(self.remove(Condition::Unchanged(seen)).map(Some))
+            }
+            Op::CompareAndDiscard(seen) => {
+                Response::Discarded(self.remove(Condition::Unchanged(seen)).map(|_| true))
+            }
+            Op::Touch(life) => {
+                let touched = self.touch(Condition::Present, life, offered);
+                Response::Stored(touched.map(|(_, cas)| cas))
+            }
+            Op::CompareAndTouch(seen, life) => {
+                let touched = self.touch(Condition::Unchanged(seen), life, offered);
+                Response::Stored(touched.map(|(_, cas)| cas))
+            }
+            Op::GetAndTouch(life) => match self.touch(Condition::Present, life, offered) {
+                Err(Refusal::Absent) => Response::Touched(Ok(None)),
+                touched => Response::Touched(touched.map(|(value, cas)| Some((value, Some(cas))))),
+            },
+            Op::Update(change) | Op::FetchUpdate(change) => self.update(change, offered),
+            Op::FetchUpdateLocked(change) => {
+                self.end_lapsed_lock();
+                self.update(change, offered)
+            }
+            Op::Lock(time) | Op::LockWithin(time) => Response::Locked(self.lock(time, offered)),
+            Op::Unlock(token) => Response::Unlocked(self.unlock(token)),
+            Op::RenewLock(token, time) => Response::Renewed(self.renew(token, time)),
+            Op::LockRemaining => Response::Remaining(self.held().map(|lock| lock.until - self.now)),
+            Op::DropLock(token) => {
+                let _ = self.unlock(token);
+                Response::Done
+            }
+            Op::Count(step, delta) => Response::Counted(self.count(step, delta, offered)),
+            Op::IncrementOrInsert(delta, initial, life) => {
+                self.count_or_insert(Step::Increment, delta, initial, life, offered)
+            }
+            Op::DecrementOrInsert(delta, initial, life) => {
+                self.count_or_insert(Step::Decrement, delta, initial, life, offered)
+            }
+            Op::Clear => {
+                self.entry = None;
+                Response::Done
+            }
+            Op::Advance(by) => {
+                self.now += by;
+                Response::Done
+            }
+        }
+    }
+
+    fn value(&self) -> Option<u64> {
+        self.entry.map(|entry| entry.value)
+    }
+
+    fn stamp(&self) -> Option<Cas> {
+        self.entry.map(|entry| entry.stamp)
+    }
+
+    /// The stamp as others see it: not at all while the key is locked.
+    fn shown(&self) -> Option<Cas> {
+        if self.held().is_some() { None } else { self.stamp() }
+    }
+
+    fn versioned(&self) -> Option<(u64, Option<Cas>)> {
+        self.entry.map(|entry| (entry.value, self.shown()))
+    }
+
+    /// The lock, while it holds. Its deadline is the first instant at which it does not.
+    fn held(&self) -> Option<Lock> {
+        self.entry?.lock.filter(|lock| self.now < lock.until)
+    }
+
+    /// From its deadline on an entry is absent, whether or not it is locked.
+    fn expire(&mut self) {
+        self.entry = self.entry.filter(|entry| entry.expires.is_none_or(|at| self.now < at));
+    }
+
+    /// The stamp that was handed out, if it may be: one that the key never had.
+    fn draw(&mut self, offered: Option<Cas>) -> Cas {
+        match offered {
+            Some(fresh) if !self.drawn.contains(&fresh) => {
+                self.drawn.push(fresh);
+                fresh
+            }
+            _ => Cas::try_from(1).expect("one is a stamp"),
+        }
+    }
+
+    fn admit(&self, condition: Condition) -> Result<(), Refusal> {
+        let Some(entry) = self.entry else {
+            return match condition {
+                Condition::Always | Condition::Absent => Ok(()),
+                Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),
+            };
+        };
+        match (condition, self.held()) {
+            (Condition::Absent, _) => Err(Refusal::Exists { current: self.shown() }),
+            (Condition::Unchanged(cas), Some(lock)) if cas == lock.token => Ok(()),
+            (_, Some(lock)) => Err(Refusal::Locked { remaining: lock.until - self.now }),
+            (Condition::Unchanged(cas), None) => {
+                // A lapsed lock's token is good until somebody writes or locks.
+                let lapsed = entry.lock.is_some_and(|lock| lock.token == cas);
+                let current = entry.stamp;
+                if lapsed || cas == current { Ok(()) } else { Err(Refusal::Changed { current }) }
+            }
+            (Condition::Always | Condition::Present, None) => Ok(()),
+        }
+    }
+
+    fn deadline(&self, life: Life) -> Option<Duration> {
+        let at = match (life, self.entry) {
+            (Life::Keep, Some(entry)) => entry.expires,
+            (Life::Default | Life::Keep, _) => {
+                self.rules.time_to_live.and_then(|life| self.now.checked_add(life))
+            }
+            (Life::Never, _) => None,
+            (Life::After(life), _) => self.now.checked_add(life),
+            (Life::At(at), _) => Some(at),
+        };
+        at.filter(|&at| at < END_OF_TIME)
+    }
+
+    /// Every write ends the key's lock, held or lapsed.
+    fn store(&mut self, value: u64, expires: Option<Duration>, offered: Option<Cas>) -> Cas {
+        let stamp = self.draw(offered);
+        self.entry = Some(Entry { value, stamp, expires, lock: None });
+        stamp
+    }
+
+    fn put(&mut self, on: Condition, value: u64, life: Life, offered: Option<Cas>) -> Response {
+        let admitted = self.admit(on);
+        Response::Stored(admitted.map(|()| self.store(value, self.deadline(life), offered)))
+    }
+
+    fn remove(&mut self, condition: Condition) -> Result<u64, Refusal> {
+        self.admit(condition)?;
+        self.entry.take().map(|entry| entry.value).ok_or(Refusal::Absent)
+    }
+
+    /// A touch ends the lock like any write, but draws a stamp only if the deadline changes.
+    fn touch(
+        &mut self,
+        condition: Condition,
+        life: Life,
+        offered: Option<Cas>,
+    ) -> Result<(u64, Cas), Refusal> {
+        self.admit(condition)?;
+        let entry = self.entry.ok_or(Refusal::Absent)?;
+        let expires = self.deadline(life);
+        let changes = expires != entry.expires;
+        let stamp = if changes { self.draw(offered) } else { entry.stamp };
+        self.entry = Some(Entry { stamp, expires, lock: None, ..entry });
+        Ok((entry.value, stamp))
+    }
+
+    fn update(&mut self, change: Change, offered: Option<Cas>) -> Response {
+        if let Err(refusal) = self.admit(Condition::Always) {
+            return Response::Updated(Err(refusal), None);
+        }
+        let seen = self.value();
+        let (value, life) = match change {
+            Change::Put(value) => (value, Life::Default),
+            Change::PutWith(value, life) => (value, life),
+            Change::Add(more) => (seen.unwrap_or(0).wrapping_add(more), Life::Keep),
+            Change::Keep => {
+                return Response::Updated(Ok(Updated::Kept(self.stamp())), Some(seen));
+            }
+            Change::Remove => {
+                let gone = self.entry.take().is_some();
+                let updated = if gone { Updated::Removed } else { Updated::Kept(None) };
+                return Response::Updated(Ok(updated), Some(seen));
+            }
+        };
+        let cas = self.store(value, self.deadline(life), offered);
+        Response::Updated(Ok(Updated::Stored(cas)), Some(seen))
+    }
+
+    fn end_lapsed_lock(&mut self) {
+        if self.held().is_none() {
+            self.entry = self.entry.map(|entry| Entry { lock: None, ..entry });
+        }
+    }
+
+    /// The instant until which a lock holds that is asked for now.
+    fn lock_until(&self, time: Duration) -> Result<Duration, Duration> {
+        let Rules { default_lock_time, max_lock_time: max, .. } = self.rules;
+        let time = if time.is_zero() { default_lock_time } else { time };
+        if time > max { Err(max) } else { Ok(self.now + time) }
+    }
+
+    fn lock(&mut self, time: Duration, offered: Option<Cas>) -> Result<Taken, LockError> {
+        let until = self.lock_until(time).map_err(|max| LockError::TooLong { max })?;
+        let entry = self.entry.ok_or(LockError::Absent)?;
+        if let Some(lock) = self.held() {
+            return Err(LockError::Locked { remaining: lock.until - self.now });
+        }
+        let token = self.draw(offered);
+        self.entry = Some(Entry { lock: Some(Lock { token, until }), ..entry });
+        Ok(Taken { token, value: entry.value, until })
+    }
+
+    /// The entry that `token` opens.
+    fn opened(&self, token: Cas) -> Result<Entry, UnlockError> {
+        let entry = self.entry.ok_or(UnlockError::Absent)?;
+        let lock = self.held().ok_or(UnlockError::NotLocked)?;
+        if lock.token == token {
+            Ok(entry)
+        } else {
+            Err(UnlockError::WrongToken { remaining: lock.until - self.now })
+        }
+    }
+
+    fn unlock(&mut self, token: Cas) -> Result<(), UnlockError> {
+        let entry = self.opened(token)?;
+        self.entry = Some(Entry { lock: None, ..entry });
+        Ok(())
+    }
+
+    fn renew(&mut self, token: Cas, time: Duration) -> Result<Duration, UnlockError> {
+        let until = self.lock_until(time).map_err(|max| UnlockError::TooLong { max })?;
+        let entry = self.opened(token)?;
+        self.entry = Some(Entry { lock: Some(Lock { token, until }), ..entry });
+        Ok(until)
+    }
+
+    fn count(
+        &mut self,
+        step: Step,
+        delta: u64,
+        offered: Option<Cas>,
+    ) -> Result<(u64, Cas), CounterError> {
+        let entry = self.entry.ok_or(CounterError::Absent)?;
+        if let Some(lock) = self.held() {
+            return Err(CounterError::Locked { remaining: lock.until - self.now });
+        }
+        let value = match step {
+            Step::Increment => Some(entry.value.wrapping_add(delta)),
+            Step::Decrement => Some(entry.value.saturating_sub(delta)),
+            Step::CheckedIncrement => entry.value.checked_add(delta),
+            Step::CheckedDecrement => entry.value.checked_sub(delta),
+        };
+        let value = value.ok_or(CounterError::OutOfRange)?;
+        Ok((value, self.store(value, entry.expires, offered)))
+    }
+
+    fn count_or_insert(
+        &mut self,
+        step: Step,
+        delta: u64,
+        initial: u64,
+        life: Life,
+        offered: Option<Cas>,
+    ) -> Response {
+        Response::Counted(if self.entry.is_some() {
+            self.count(step, delta, offered)
+        } else {
+            Ok((initial, self.store(initial, self.deadline(life), offered)))
+        })
+    }
+}

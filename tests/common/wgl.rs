@@ -1,0 +1,51 @@
+//! A linearizability checker: Wing and Gong's search with Lowe's memory of where it has been.
+//!
+//! A history is linearizable if its operations can be put in an order that respects real time and
+//! in which the sequential model allows every response. One key at a time: a history is
+//! linearizable if the history of each object is. Histories are at most 64 operations long.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use crate::common::model::{Entry, Op, Response, State};
+
+/// A finished operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timed {
+    pub(crate) op: Op,
+    pub(crate) response: Response,
+    pub(crate) invoked: Instant,
+    pub(crate) returned: Instant,
+}
+
+/// Whether `history` can be explained from `start` on.
+pub(crate) fn is_linearizable(start: &State, history: &[Timed]) -> bool {
+    assert!(history.len() <= 64);
+    explain(start, history, 0, &mut HashSet::new())
+}
+
+/// What is left to explain: the operations done so far, as a set, and what they made of the entry.
+/// The time and the stamps drawn follow from the set.
+type Position = (u64, Option<Entry>);
+
+/// Whether the operations that are not in `done` can follow on `state`. `dead` remembers the
+/// positions from which they cannot.
+fn explain(state: &State, history: &[Timed], done: u64, dead: &mut HashSet<Position>) -> bool {
+    let open = || (0..history.len()).filter(|index| done & (1 << index) == 0);
+    let Some(first_return) = open().map(|index| history[index].returned).min() else {
+        return true;
+    };
+    if dead.contains(&(done, state.entry)) {
+        return false;
+    }
+    // What began after another one had returned cannot come before it.
+    for index in open().filter(|&index| history[index].invoked <= first_return) {
+        let mut next = state.clone();
+        let allowed = next.apply(&history[index].op, &history[index].response).is_ok();
+        if allowed && explain(&next, history, done | 1 << index, dead) {
+            return true;
+        }
+    }
+    dead.insert((done, state.entry));
+    false
+}

@@ -1,0 +1,581 @@
+//! Threads work on few keys; what they saw must be explained by the sequential model.
+//!
+//! Histories are short and many. Threads that are not stopped on purpose overlap seldom, so this
+//! finds what happens often; the rare orders are the business of the model checkers.
+
+mod common;
+#[path = "common/wgl.rs"]
+mod wgl;
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use caskade::{Cache, Cas, Clock, LockError, ManualClock, Refusal, SystemClock, Updated};
+use common::execute::{Value, execute};
+use common::model::{Change, Condition, Life, Op, Response, Rules, State, Step, Taken};
+use wgl::{Timed, is_linearizable};
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const RULES: Rules =
+    Rules { time_to_live: None, default_lock_time: seconds(2), max_lock_time: seconds(3) };
+
+/// The checker itself, on histories written by hand. Each is given as `(op, response, from, to)`.
+mod checker {
+    use super::*;
+
+    fn cas(number: u64) -> Cas {
+        Cas::try_from(number).expect("a stamp")
+    }
+
+    fn stored(number: u64) -> Response {
+        Response::Stored(Ok(cas(number)))
+    }
+
+    fn versioned(value: u64, stamp: u64) -> Response {
+        Response::Versioned(Some((value, Some(cas(stamp)))))
+    }
+
+    fn masked(value: u64) -> Response {
+        Response::Versioned(Some((value, None)))
+    }
+
+    fn insert(value: u64) -> Op {
+        Op::Insert(value, Life::Default)
+    }
+
+    fn swap(seen: u64, value: u64) -> Op {
+        Op::CompareAndSwap(cas(seen), value, Life::Default)
+    }
+
+    /// The response to a lock taken for a second.
+    fn locked(token: u64) -> Response {
+        Response::Locked(Ok(Taken { token: cas(token), value: 1, until: seconds(1) }))
+    }
+
+    fn explained(history: &[(Op, Response, u64, u64)]) -> bool {
+        let start = SystemClock.now();
+        let at = |second| start + seconds(second);
+        let timed = |&(op, response, from, to): &(Op, Response, u64, u64)| Timed {
+            op,
+            response,
+            invoked: at(from),
+            returned: at(to),
+        };
+        is_linearizable(&State::new(RULES), &history.iter().map(timed).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_overlapping_read_may_see_either_value() {
+        for seen in [versioned(1, 10), versioned(2, 20)] {
+            assert!(explained(&[
+                (insert(1), stored(10), 0, 1),
+                (insert(2), stored(20), 2, 5),
+                (Op::GetWithCas, seen, 3, 4),
+            ]));
+        }
+    }
+
+    #[test]
+    fn an_order_is_found_that_differs_from_the_order_of_calls() {
+        assert!(explained(&[
+            (swap(20, 3), stored(30), 0, 9),
+            (insert(1), stored(10), 1, 9),
+            (swap(10, 2), stored(20), 2, 9),
+            (Op::Remove, Response::Removed(Ok(Some(3))), 3, 9),
+        ]));
+    }
+
+    #[test]
+    fn a_lost_update_is_rejected() {
+        let add =
+            |stamp, seen| Response::Updated(Ok(Updated::Stored(cas(stamp))), Some(Some(seen)));
+        let first = (insert(0), stored(10), 0, 1);
+        let add_one = Op::FetchUpdate(Change::Add(1));
+        assert!(explained(&[first, (add_one, add(20, 0), 2, 5), (add_one, add(30, 1), 2, 5)]));
+        assert!(!explained(&[first, (add_one, add(20, 0), 2, 5), (add_one, add(30, 0), 2, 5)]));
+        assert!(!explained(&[
+            first,
+            (swap(10, 1), stored(20), 2, 5),
+            (swap(10, 2), stored(30), 2, 5)
+        ]));
+    }
+
+    #[test]
+    fn a_stale_read_after_a_finished_write_is_rejected() {
+        let history = |from| {
+            explained(&[
+                (insert(1), stored(10), 0, 1),
+                (insert(2), stored(20), 2, 3),
+                (Op::Get, Response::Value(Some(1)), from, 6),
+            ])
+        };
+        assert!(history(3));
+        assert!(!history(4));
+    }
+
+    #[test]
+    fn two_reads_that_see_two_writes_in_different_orders_are_rejected() {
+        let one = (insert(1), stored(10), 0, 9);
+        let two = (insert(2), stored(20), 0, 9);
+        let get = |value, from| (Op::Get, Response::Value(Some(value)), from, from + 1);
+        assert!(explained(&[one, two, get(1, 1), get(2, 3)]));
+        assert!(explained(&[one, two, get(2, 1), get(1, 3)]));
+        assert!(!explained(&[one, two, get(1, 1), get(2, 3), get(1, 5)]));
+    }
+
+    #[test]
+    fn a_torn_pair_of_value_and_stamp_is_rejected() {
+        let history = |value, stamp| {
+            explained(&[
+                (insert(1), stored(10), 0, 1),
+                (Op::Count(Step::Increment, 1), Response::Counted(Ok((2, cas(20)))), 2, 5),
+                (Op::GetWithCas, versioned(value, stamp), 2, 5),
+            ])
+        };
+        assert!(history(1, 10) && history(2, 20));
+        assert!(!history(1, 20));
+        assert!(!history(2, 10));
+    }
+
+    #[test]
+    fn a_stamp_that_comes_back_is_rejected() {
+        let history = |again| {
+            explained(&[
+                (insert(1), stored(10), 0, 1),
+                (Op::Discard, Response::Discarded(Ok(true)), 2, 3),
+                (insert(1), stored(again), 4, 5),
+            ])
+        };
+        assert!(history(20));
+        assert!(!history(10));
+    }
+
+    #[test]
+    fn a_token_that_was_a_version_is_rejected() {
+        let history = |token| {
+            explained(&[
+                (insert(1), stored(10), 0, 1),
+                (insert(1), stored(20), 2, 3),
+                (Op::Lock(seconds(1)), locked(token), 4, 5),
+            ])
+        };
+        assert!(history(30));
+        assert!(!history(20));
+        assert!(!history(10));
+    }
+
+    #[test]
+    fn two_locks_at_once_are_rejected() {
+        let lock = Op::Lock(seconds(1));
+        let refused = Response::Locked(Err(LockError::Locked { remaining: seconds(1) }));
+        let first = (insert(1), stored(10), 0, 1);
+        assert!(explained(&[first, (lock, refused, 2, 5), (lock, locked(30), 2, 5)]));
+        assert!(!explained(&[first, (lock, locked(20), 2, 5), (lock, locked(30), 2, 5)]));
+    }
+
+    /// Whoever decides without the stripe lock that a lock has lapsed produces these: a writer that
+    /// read the clock before the deadline answers after a reader that read it later.
+    #[test]
+    fn a_lapse_that_only_a_reader_saw_is_rejected() {
+        let first = (insert(1), stored(10), 0, 1);
+        let lock = (Op::Lock(seconds(1)), locked(20), 2, 3);
+        let advance = (Op::Advance(seconds(1)), Response::Done, 5, 6);
+        let renew = (Op::RenewLock(cas(20), seconds(3)), Response::Renewed(Ok(seconds(3))), 4, 9);
+        let get = |seen| (Op::GetWithCas, seen, 7, 8);
+        assert!(explained(&[first, lock, advance, renew, get(masked(1))]));
+        assert!(!explained(&[first, lock, advance, renew, get(versioned(1, 10))]));
+
+        let remaining = seconds(1);
+        let refused = Response::Stored(Err(Refusal::Locked { remaining }));
+        let swap = |from| (swap(10, 2), refused, from, from + 5);
+        assert!(explained(&[first, lock, advance, swap(4), get(versioned(1, 10))]));
+        assert!(!explained(&[first, lock, advance, swap(7), get(versioned(1, 10))]));
+    }
+}
+
+/// A small generator of random numbers; the same seed gives the same round, as far as the
+/// scheduler allows.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
+
+/// What kinds of operations there are. A round uses a few of them, so that they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    ReadVersioned,
+    ReadIfChanged,
+    Insert,
+    InsertExpiring,
+    Add,
+    Replace,
+    Swap,
+    Remove,
+    RemoveUnchanged,
+    Touch,
+    Update,
+    FetchUpdate,
+    Lock,
+    Unlock,
+    Renew,
+    LockRemaining,
+    Count,
+    CountOrInsert,
+    Clear,
+    Advance,
+}
+
+const KINDS: [Kind; 21] = [
+    Kind::Read,
+    Kind::ReadVersioned,
+    Kind::ReadIfChanged,
+    Kind::Insert,
+    Kind::InsertExpiring,
+    Kind::Add,
+    Kind::Replace,
+    Kind::Swap,
+    Kind::Remove,
+    Kind::RemoveUnchanged,
+    Kind::Touch,
+    Kind::Update,
+    Kind::FetchUpdate,
+    Kind::Lock,
+    Kind::Unlock,
+    Kind::Renew,
+    Kind::LockRemaining,
+    Kind::Count,
+    Kind::CountOrInsert,
+    Kind::Clear,
+    Kind::Advance,
+];
+
+fn op<V: Value>(kind: Kind, known: &[Cas], dice: &mut Dice) -> Op {
+    let cas = dice.one_of(known);
+    let value = dice.below(1000) as u64;
+    let short = seconds(1 + dice.below(2) as u64);
+    let lives = [Life::Default, Life::Keep, Life::Never, Life::After(short), Life::At(short)];
+    let life = dice.one_of(&lives);
+    let condition = [Condition::Always, Condition::Present, Condition::Unchanged(cas)];
+    let step = [Step::Increment, Step::Decrement, Step::CheckedIncrement, Step::CheckedDecrement];
+    let change = [
+        Change::Add(1),
+        Change::Put(value),
+        Change::PutWith(value, life),
+        Change::Remove,
+        Change::Keep,
+    ];
+    match kind {
+        Kind::Read => dice.one_of(&[Op::Get, Op::Read, Op::GetMany, Op::ContainsKey]),
+        Kind::ReadVersioned => dice.one_of(&[Op::GetWithCas, Op::SessionGet]),
+        Kind::ReadIfChanged => Op::GetIfChanged(cas),
+        Kind::Insert => Op::Insert(value, Life::Default),
+        Kind::InsertExpiring => Op::Put(dice.one_of(&condition), value, Life::After(short)),
+        Kind::Add => Op::Add(value),
+        Kind::Replace => Op::Replace(value),
+        Kind::Swap => Op::CompareAndSwap(cas, value, life),
+        Kind::Remove => dice.one_of(&[Op::Remove, Op::Discard]),
+        Kind::RemoveUnchanged => {
+            dice.one_of(&[Op::CompareAndRemove(cas), Op::CompareAndDiscard(cas)])
+        }
+        Kind::Touch => {
+            dice.one_of(&[Op::Touch(life), Op::CompareAndTouch(cas, life), Op::GetAndTouch(life)])
+        }
+        Kind::Update => Op::Update(dice.one_of(&change)),
+        Kind::FetchUpdate => Op::FetchUpdate(dice.one_of(&change)),
+        Kind::Lock => dice.one_of(&[Op::Lock(short), Op::LockWithin(short)]),
+        Kind::Unlock => dice.one_of(&[Op::Unlock(cas), Op::DropLock(cas)]),
+        Kind::Renew => Op::RenewLock(cas, short),
+        Kind::LockRemaining => Op::LockRemaining,
+        Kind::Count if V::COUNTS => Op::Count(dice.one_of(&step), 1),
+        Kind::CountOrInsert if V::COUNTS => dice.one_of(&[
+            Op::IncrementOrInsert(1, value, life),
+            Op::DecrementOrInsert(1, value, life),
+        ]),
+        Kind::Count | Kind::CountOrInsert => Op::Update(Change::Add(1)),
+        Kind::Clear => Op::Clear,
+        Kind::Advance => Op::Advance(short),
+    }
+}
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+/// An operation on `KEYS[.0]`; `Clear` and `Advance` concern all keys.
+type Done = (usize, Timed);
+
+/// One round: a cache, threads, and what they saw.
+struct Round<V: Value> {
+    cache: Cache<String, V, RandomState>,
+    clock: ManualClock,
+    start: Instant,
+    rules: Rules,
+    keys: usize,
+    kinds: Vec<Kind>,
+    /// Per thread.
+    most_ops: usize,
+    begun: Vec<Done>,
+}
+
+impl<V: Value> Round<V> {
+    fn new(dice: &mut Dice, threads: usize) -> Self {
+        let clock = ManualClock::new();
+        let rules = Rules { time_to_live: dice.one_of(&[None, Some(seconds(2))]), ..RULES };
+        let mut builder = Cache::builder()
+            .hasher(RandomState::new())
+            .clock(clock.clone())
+            .stripes(dice.one_of(&[1, 4]))
+            .default_lock_time(rules.default_lock_time)
+            .max_lock_time(rules.max_lock_time);
+        if let Some(life) = rules.time_to_live {
+            builder = builder.time_to_live(life);
+        }
+        let start = clock.now();
+        let cache = builder.build().expect("the settings are valid");
+        let mut kinds = vec![Kind::Read, Kind::ReadVersioned];
+        kinds.extend((0..1 + dice.below(5)).map(|_| dice.one_of(&KINDS)));
+        let keys = 1 + dice.below(KEYS.len());
+        let (most_ops, begun) = (48 / threads, Vec::new());
+        let mut round = Self { cache, clock, start, rules, keys, kinds, most_ops, begun };
+        round.begun = round.begin(dice);
+        round
+    }
+
+    /// Carries out an operation and takes the time before and after.
+    fn timed(&self, key: usize, op: Op) -> Timed {
+        let invoked = SystemClock.now();
+        let response = match op {
+            Op::Advance(by) => {
+                self.clock.advance(by);
+                Response::Done
+            }
+            _ => execute(&self.cache, KEYS[key], &op, self.start),
+        };
+        Timed { op, response, invoked, returned: SystemClock.now() }
+    }
+
+    /// The first step on each key, before the threads start.
+    fn begin(&self, dice: &mut Dice) -> Vec<Done> {
+        let first = |key| {
+            let op = if dice.below(4) == 0 { Op::Discard } else { Op::Insert(7, Life::Default) };
+            (key, self.timed(key, op))
+        };
+        (0..self.keys).map(first).collect()
+    }
+
+    /// What one of the threads does. Only thread 0 moves the clock.
+    fn work(&self, thread: usize, mut dice: Dice) -> Vec<Done> {
+        let mut known: [Vec<Cas>; 3] = Default::default();
+        for (key, first) in &self.begun {
+            known[*key].push(Cas::try_from(5).expect("five is a stamp"));
+            known[*key].extend(first.response.cas());
+        }
+        let count = 2 + dice.below(self.most_ops - 1);
+        let mut done = Vec::with_capacity(count);
+        for _ in 0..count {
+            let key = dice.below(self.keys);
+            let mut kind = dice.one_of(&self.kinds);
+            if kind == Kind::Advance && thread != 0 {
+                kind = Kind::Read;
+            }
+            let recent = &known[key][known[key].len().saturating_sub(3)..];
+            let timed = self.timed(key, op::<V>(kind, recent, &mut dice));
+            known[key].extend(timed.response.cas());
+            done.push((key, timed));
+        }
+        done
+    }
+
+    /// The last steps, after the threads.
+    fn end(&self) -> Vec<Done> {
+        let last = |op| (0..self.keys).map(move |key| (key, self.timed(key, op)));
+        last(Op::LockRemaining).chain(last(Op::GetWithCas)).collect()
+    }
+
+    fn check(&self, done: &[Done]) {
+        let mut owners = HashMap::new();
+        for key in 0..self.keys {
+            let history: Vec<Timed> = done
+                .iter()
+                .filter(|(of, timed)| *of == key || concerns_all(&timed.op))
+                .filter(|(_, timed)| !gave_up(timed))
+                .map(|(_, timed)| *timed)
+                .collect();
+            if !is_linearizable(&State::new(self.rules), &history) {
+                panic!("no order explains this with {:?}:\n{}", self.rules, listing(&history));
+            }
+            for cas in history.iter().filter_map(|timed| timed.response.cas()) {
+                let owner = *owners.entry(cas).or_insert(key);
+                assert_eq!(owner, key, "{cas:?} was given to two keys");
+            }
+        }
+    }
+}
+
+fn concerns_all(op: &Op) -> bool {
+    matches!(op, Op::Clear | Op::Advance(_))
+}
+
+/// An optimistic update that lost against another writer did nothing, and says so.
+fn gave_up(timed: &Timed) -> bool {
+    matches!((timed.op, timed.response), (Op::FetchUpdate(_), Response::Updated(Err(_), _)))
+}
+
+fn listing(history: &[Timed]) -> String {
+    let start = history.iter().map(|timed| timed.invoked).min().expect("not empty");
+    let mut history = history.to_vec();
+    history.sort_by_key(|timed| timed.invoked);
+    history.iter().fold(String::new(), |mut text, timed| {
+        let (from, to) = (timed.invoked - start, timed.returned - start);
+        let _ = writeln!(text, "  {from:?} to {to:?}: {:?} -> {:?}", timed.op, timed.response);
+        text
+    })
+}
+
+/// Where the threads of a test meet. They spin, so that they leave together.
+struct Gate {
+    threads: usize,
+    arrived: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Gate {
+    fn new(threads: usize) -> Self {
+        Self { threads, arrived: AtomicUsize::new(0), broken: AtomicBool::new(false) }
+    }
+
+    fn pass(&self) {
+        let number = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let all = (number / self.threads + 1) * self.threads;
+        for spins in 0.. {
+            if self.arrived.load(Ordering::Acquire) >= all {
+                return;
+            }
+            assert!(!self.broken.load(Ordering::Relaxed), "another thread has panicked");
+            if spins % 256 == 255 {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Lets the other threads out if this one panics.
+struct Member<'a>(&'a Gate);
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+const ROUNDS: u64 = 30_000;
+
+/// Held by the test whose threads are running: they need the processors for themselves, or else
+/// they seldom meet.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same threads for all rounds. Thread 0, which is the caller, prepares and checks.
+fn histories_are_linearizable<V: Value>(threads: usize) {
+    let _alone = alone();
+    let gate = Gate::new(threads);
+    let current = RwLock::new(Round::<V>::new(&mut Dice(0), threads));
+    let done = Mutex::new(Vec::new());
+    let work = |seed: u64, thread: usize| {
+        gate.pass();
+        let mine = {
+            let round = current.read().expect("no thread has panicked");
+            gate.pass();
+            round.work(thread, Dice((seed << 8) + thread as u64))
+        };
+        done.lock().expect("no thread has panicked").extend(mine);
+        gate.pass();
+    };
+    std::thread::scope(|scope| {
+        for thread in 1..threads {
+            let (gate, work) = (&gate, &work);
+            scope.spawn(move || {
+                let _member = Member(gate);
+                (0..ROUNDS).for_each(|seed| work(seed, thread));
+            });
+        }
+        let _member = Member(&gate);
+        for seed in 0..ROUNDS {
+            let round = Round::new(&mut Dice(!seed), threads);
+            *current.write().expect("no thread has panicked") = round;
+            work(seed, 0);
+            let round = current.read().expect("no thread has panicked");
+            let seen = std::mem::take(&mut *done.lock().expect("no thread has panicked"));
+            round.check(&[round.begun.clone(), seen, round.end()].concat());
+        }
+    });
+}
+
+#[test]
+fn two_threads_on_numbers_are_linearizable() {
+    histories_are_linearizable::<u64>(2);
+}
+
+#[test]
+fn two_threads_on_texts_are_linearizable() {
+    histories_are_linearizable::<String>(2);
+}
+
+#[test]
+fn three_threads_on_numbers_are_linearizable() {
+    histories_are_linearizable::<u64>(3);
+}
+
+#[test]
+fn four_threads_on_texts_are_linearizable() {
+    histories_are_linearizable::<String>(4);
+}
+
+/// Each thread takes the key's lock for its update and waits for it: nobody gives up, and nobody
+/// writes in between.
+#[test]
+fn updates_that_take_turns_are_linearizable() {
+    let _alone = alone();
+    let clock = ManualClock::new();
+    let start = clock.now();
+    for _ in 0..ROUNDS / 20 {
+        let cache = Cache::builder().clock(clock.clone()).build().expect("valid settings");
+        let timed = |op| {
+            let invoked = SystemClock.now();
+            let response = execute::<u64, _>(&cache, KEYS[0], &op, start);
+            Timed { op, response, invoked, returned: SystemClock.now() }
+        };
+        let mut history = vec![timed(Op::Insert(0, Life::Default))];
+        let ops = [Op::FetchUpdateLocked(Change::Add(1)), Op::Get];
+        let work = || (0..8).map(|index| timed(ops[index % 2])).collect::<Vec<_>>();
+        std::thread::scope(|scope| {
+            let workers = [(); 3].map(|()| scope.spawn(&work));
+            history.extend(workers.into_iter().flat_map(|worker| worker.join().expect("works")));
+        });
+        history.push(timed(Op::Get));
+        assert_eq!(history[history.len() - 1].response, Response::Value(Some(12)));
+        assert!(is_linearizable(&State::new(RULES), &history), "{}", listing(&history));
+    }
+}

@@ -1,0 +1,450 @@
+//! Runs a model and records its history.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use caskade::{Cache, CacheBuilder, Cas, Clock, Expiry, LockError, Refusal, UnlockError};
+use loom::sync::atomic::{AtomicU64, Ordering};
+
+use crate::spec::{Event, Response, linearizable};
+
+/// What a thread of a model does. The first number is the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// As the first operation of a stage: values are words, which change in place.
+    Word,
+    Get(u64),
+    /// Looks up through a session that stays pinned from before the look-up until after its value
+    /// has been looked at once more.
+    Session(u64),
+    /// Looks both keys up in a batch; recorded for each key.
+    GetMany(u64, u64),
+    Insert(u64, u64),
+    /// Inserts with an absolute deadline, in seconds.
+    InsertUntil(u64, u64, u64),
+    TouchUntil(u64, u64),
+    Remove(u64),
+    Cas(u64, Seen, u64),
+    /// Locks for ten seconds.
+    Lock(u64),
+    /// With the token of this thread's last lock.
+    Unlock(u64),
+    /// Renews this thread's last lock for thirty seconds.
+    Renew(u64),
+    Increment(u64),
+    Clear,
+    /// Moves the clock, in seconds.
+    Tick(u64),
+    /// Inserts this many keys that nobody looks at.
+    Fill(u64),
+    /// Removes one of them.
+    RemoveFill(u64),
+}
+
+/// Where a compare-and-swap takes its stamp from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The last stamp of the stage.
+    Stage,
+    /// The last stamp this thread has read; zero-like if it saw none.
+    Last,
+    /// The token of this thread's last lock.
+    Token,
+}
+
+const LOCK_TIME: Duration = Duration::from_secs(10);
+const RENEWED_TIME: Duration = Duration::from_secs(30);
+const FILL: u64 = 100;
+
+/// A clock that is part of the model. A read-modify-write may not return an old value.
+#[derive(Clone)]
+struct ModelClock {
+    origin: Instant,
+    seconds: Arc<AtomicU64>,
+}
+
+impl ModelClock {
+    fn new() -> Self {
+        Self { origin: Instant::now(), seconds: Arc::new(AtomicU64::new(0)) }
+    }
+
+    fn advance(&self, by: u64) {
+        self.seconds.fetch_add(by, Ordering::AcqRel);
+    }
+
+    fn at(&self, seconds: u64) -> Instant {
+        self.origin + Duration::from_secs(seconds)
+    }
+
+    fn seconds(&self, instant: Instant) -> u64 {
+        (instant - self.origin).as_secs()
+    }
+}
+
+impl Clock for ModelClock {
+    fn now(&self) -> Instant {
+        self.at(self.seconds.fetch_add(0, Ordering::AcqRel))
+    }
+}
+
+/// Every key has the same hash: one stripe, one home bucket, one tag.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SameHash;
+
+impl std::hash::BuildHasher for SameHash {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self
+    }
+}
+
+impl std::hash::Hasher for SameHash {
+    fn finish(&self) -> u64 {
+        0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+}
+
+/// A value that is no word: overwriting it replaces the node.
+#[derive(Clone, Copy, Debug)]
+struct Boxed(u64);
+
+/// What the harness needs of a cache, for both kinds of value.
+trait Operations: Send + Sync {
+    fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)>;
+}
+
+macro_rules! operations {
+    ($value:ty, $make:expr, $number:expr, $increment:expr) => {
+        impl Operations for Cache<u64, $value, SameHash> {
+            fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)> {
+                let make = $make;
+                let number = $number;
+                let cas = |raw: u64| Cas::try_from(raw.max(1)).expect("a stamp");
+                let entry = |found: Option<(u64, Option<Cas>)>| {
+                    found.map_or(Response::Absent, |(value, cas)| Response::Entry {
+                        value,
+                        cas: cas.map(Cas::to_u64),
+                    })
+                };
+                let stored = |result: Result<Cas, Refusal>| match result {
+                    Ok(cas) => Response::Stored(cas.to_u64()),
+                    Err(refusal) => refused(refusal),
+                };
+                let one = |key: u64, response: Response| vec![(key, response)];
+                match op {
+                    Op::Word => vec![],
+                    Op::Get(key) => {
+                        let found = self.get_with_cas(&key);
+                        one(key, entry(found.map(|found| (number(&found), found.cas()))))
+                    }
+                    Op::Session(key) => {
+                        let session = self.pin();
+                        let found = session.get(&key);
+                        let first = entry(found.as_ref().map(|found| (number(found), found.cas())));
+                        loom::thread::yield_now();
+                        assert_eq!(first, entry(found.map(|found| (number(&found), found.cas()))));
+                        one(key, first)
+                    }
+                    Op::GetMany(first, second) => {
+                        let mut found = Vec::new();
+                        self.pin().visit_many(&[first, second], |&key, value| {
+                            let value = value.map(|value| (number(&value), value.cas()));
+                            found.push((key, entry(value)));
+                        });
+                        found
+                    }
+                    Op::Insert(key, value) => {
+                        let result = self.insert(key, make(value));
+                        one(key, stored(result.map_err(|error| error.refusal())))
+                    }
+                    Op::InsertUntil(key, value, at) => {
+                        let result = self.insert_with(key, make(value), Expiry::At(clock.at(at)));
+                        one(key, stored(result.map_err(|error| error.refusal())))
+                    }
+                    Op::TouchUntil(key, at) => {
+                        let result = self.touch(&key, Expiry::At(clock.at(at)));
+                        one(key, stored(result.map_err(|error| error.refusal())))
+                    }
+                    Op::Remove(key) => one(
+                        key,
+                        match self.discard(&key) {
+                            Ok(true) => Response::Done,
+                            Ok(false) => Response::Absent,
+                            Err(error) => refused(error.refusal()),
+                        },
+                    ),
+                    Op::Cas(key, _, value) => {
+                        let result = self.compare_and_swap(&key, cas(given), make(value));
+                        one(key, stored(result.map_err(|error| error.refusal())))
+                    }
+                    Op::Lock(key) => one(
+                        key,
+                        match self.get_and_lock_for(&key, LOCK_TIME) {
+                            Ok(lock) => {
+                                let deadline = clock.seconds(lock.deadline());
+                                Response::Locked { token: lock.into_cas().to_u64(), deadline }
+                            }
+                            Err(LockError::Absent) => Response::Absent,
+                            Err(LockError::Locked { .. }) => Response::RefusedLocked,
+                            Err(error) => panic!("{error}"),
+                        },
+                    ),
+                    Op::Unlock(key) => one(
+                        key,
+                        match self.unlock(&key, cas(given)) {
+                            Ok(()) => Response::Done,
+                            Err(error) => not_unlocked(error),
+                        },
+                    ),
+                    Op::Renew(key) => one(
+                        key,
+                        match self.renew_lock(&key, cas(given), RENEWED_TIME) {
+                            Ok(deadline) => {
+                                Response::Locked { token: given, deadline: clock.seconds(deadline) }
+                            }
+                            Err(error) => not_unlocked(error),
+                        },
+                    ),
+                    Op::Increment(key) => one(key, $increment(self, key)),
+                    Op::Clear => {
+                        self.clear();
+                        vec![]
+                    }
+                    Op::Tick(by) => {
+                        clock.advance(by);
+                        vec![]
+                    }
+                    Op::Fill(count) => {
+                        let first = FILL + self.len() as u64;
+                        for key in first..first + count {
+                            self.insert(key, make(0)).expect("nobody locks a filler");
+                        }
+                        vec![]
+                    }
+                    Op::RemoveFill(index) => {
+                        self.discard(&(FILL + index)).expect("nobody locks a filler");
+                        vec![]
+                    }
+                }
+            }
+        }
+    };
+}
+
+operations!(Boxed, |value: u64| Boxed(value), |value: &Boxed| value.0, |_: &Cache<
+    u64,
+    Boxed,
+    SameHash,
+>,
+                                                                        _|
+ -> Response {
+    panic!("only words count")
+});
+operations!(
+    u64,
+    |value: u64| value,
+    |value: &u64| *value,
+    |cache: &Cache<u64, u64, SameHash>, key: u64| match cache.increment(&key, 1) {
+        Ok(counted) => Response::Counted {
+            value: *counted,
+            cas: counted.cas().expect("a counter that moved is not locked").to_u64(),
+        },
+        Err(caskade::CounterError::Absent) => Response::Absent,
+        Err(caskade::CounterError::Locked { .. }) => Response::RefusedLocked,
+        Err(error) => panic!("{error}"),
+    }
+);
+
+fn refused(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Absent => Response::Absent,
+        Refusal::Changed { .. } => Response::Changed,
+        Refusal::Locked { .. } => Response::RefusedLocked,
+        other => panic!("{other}"),
+    }
+}
+
+fn not_unlocked(error: UnlockError) -> Response {
+    match error {
+        UnlockError::Absent => Response::Absent,
+        UnlockError::NotLocked => Response::NotLocked,
+        UnlockError::WrongToken { .. } => Response::RefusedLocked,
+        other => panic!("{other}"),
+    }
+}
+
+/// One run of a model: the cache, its clock and what happened so far.
+struct Run {
+    cache: Box<dyn Operations>,
+    clock: ModelClock,
+    /// Numbers the beginnings and ends of operations. It orders operations that do not overlap,
+    /// as any two threads are that know of each other's order; inside an operation it orders
+    /// nothing.
+    time: AtomicU64,
+    history: Mutex<Vec<Event>>,
+}
+
+/// What a thread remembers.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    stage: u64,
+    last: u64,
+    token: u64,
+}
+
+impl Run {
+    fn new(words: bool) -> Self {
+        let clock = ModelClock::new();
+        let cache: Box<dyn Operations> = if words {
+            Box::new(build(Cache::<u64, u64>::builder(), &clock))
+        } else {
+            Box::new(build(Cache::<u64, Boxed>::builder(), &clock))
+        };
+        Self { cache, clock, time: AtomicU64::new(0), history: Mutex::default() }
+    }
+
+    fn tick(&self) -> u64 {
+        self.time.fetch_add(1, Ordering::AcqRel)
+    }
+
+    fn perform(&self, op: Op, memory: &mut Memory) {
+        let given = match op {
+            Op::Cas(_, Seen::Stage, _) => memory.stage,
+            Op::Cas(_, Seen::Last, _) => memory.last,
+            Op::Cas(_, Seen::Token, _) | Op::Unlock(_) | Op::Renew(_) => memory.token,
+            _ => 0,
+        };
+        let began = self.tick();
+        let responses = self.cache.run(op, given, &self.clock);
+        let ended = self.tick();
+        let mut history = self.history.lock().expect("no poison");
+        for &(key, response) in &responses {
+            match response {
+                Response::Entry { cas, .. } => memory.last = cas.unwrap_or(0),
+                Response::Stored(stamp) => memory.stage = stamp,
+                Response::Locked { token, .. } => memory.token = token,
+                _ => {}
+            }
+            history.push(Event { op, key, given, response, began, ended });
+        }
+        if matches!(op, Op::Tick(_) | Op::Clear) {
+            // Concerns every key: key 0 stands for all.
+            history.push(Event { op, key: 0, given, response: Response::Done, began, ended });
+        }
+    }
+
+    fn assert_linearizable(&self) {
+        let history = self.history.lock().expect("no poison");
+        let mut keys: Vec<_> =
+            history.iter().map(|event| event.key).filter(|&key| key > 0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let events: Vec<_> = history
+                .iter()
+                .filter(|event| event.key == key || event.key == 0)
+                .copied()
+                .collect();
+            assert!(linearizable(&events), "no order explains key {key}: {events:#?}");
+        }
+    }
+}
+
+fn build<V: Send + Sync + 'static>(
+    builder: CacheBuilder<u64, V>,
+    clock: &ModelClock,
+) -> Cache<u64, V, SameHash> {
+    builder
+        .max_lock_time(RENEWED_TIME)
+        .hasher(SameHash)
+        .clock(clock.clone())
+        .stripes(1)
+        .build()
+        .expect("valid settings")
+}
+
+/// A model: what happens before the threads start, and what each of them does.
+pub(crate) struct Model {
+    stage: Vec<Op>,
+    threads: Vec<Vec<Op>>,
+}
+
+impl Model {
+    pub(crate) fn new(stage: Vec<Op>, threads: Vec<Vec<Op>>) -> Self {
+        Self { stage, threads }
+    }
+
+    /// Runs the model in every way loom finds.
+    pub(crate) fn check(self) {
+        let mut builder = loom::model::Builder::new();
+        builder.max_branches = 50_000;
+        builder.check(move || self.run());
+    }
+
+    fn run(&self) {
+        let words = self.stage.first() == Some(&Op::Word);
+        let run = Arc::new(Run::new(words));
+        let mut memory = Memory::default();
+        for &op in &self.stage {
+            run.perform(op, &mut memory);
+        }
+        memory.last = memory.stage;
+        let (last, rest) = self.threads.split_last().expect("a model has threads");
+        let handles: Vec<_> = rest
+            .iter()
+            .cloned()
+            .map(|ops| {
+                let run = Arc::clone(&run);
+                let mut memory = memory;
+                loom::thread::spawn(move || ops.iter().for_each(|&op| run.perform(op, &mut memory)))
+            })
+            .collect();
+        last.iter().for_each(|&op| run.perform(op, &mut memory));
+        for handle in handles {
+            handle.join().expect("no thread of a model panics");
+        }
+        run.perform(Op::Get(1), &mut memory);
+        run.assert_linearizable();
+    }
+}
+
+/// Counts itself.
+struct Counted(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Counted {
+    fn new(alive: &Arc<std::sync::atomic::AtomicUsize>) -> Self {
+        alive.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(Arc::clone(alive))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn drops_are_exact() {
+    loom::model(|| {
+        let alive = Arc::default();
+        let cache = build(Cache::<u64, Counted>::builder(), &ModelClock::new());
+        cache.insert(1, Counted::new(&alive)).expect("stored");
+        let other = cache.clone();
+        let counter = Arc::clone(&alive);
+        let writer = loom::thread::spawn(move || {
+            other.insert(1, Counted::new(&counter)).expect("stored");
+            drop(other);
+        });
+        cache.read(&1, |_| ());
+        cache.discard(&1).expect("not locked");
+        writer.join().expect("no panic");
+        cache.reclaim();
+        drop(cache);
+        let left = alive.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(left, 0, "{left} values were not dropped");
+    });
+}

@@ -1,0 +1,335 @@
+//! The mutants: which fault, where, and which model catches it at which preemption bound.
+
+/// A fault to plant.
+pub(crate) struct Mutant {
+    pub(crate) name: &'static str,
+    /// Below `src`.
+    pub(crate) file: &'static str,
+    /// Must stand there exactly once.
+    pub(crate) find: &'static str,
+    pub(crate) replace: &'static str,
+    /// The model that must fail.
+    pub(crate) model: &'static str,
+    /// With this many preemptions.
+    pub(crate) bound: u32,
+}
+
+/// Faults that must be caught.
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "slot loaded relaxed",
+        file: "raw/bucket.rs",
+        find: "self.slots[slot].load(Ordering::Acquire)",
+        replace: "self.slots[slot].load(Ordering::Relaxed)",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "slot published relaxed",
+        file: "raw/bucket.rs",
+        find: "self.slots[slot].store(node, Ordering::Release)",
+        replace: "self.slots[slot].store(node, Ordering::Relaxed)",
+        model: "remove_and_insert_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "slot replaced relaxed",
+        file: "raw/bucket.rs",
+        find: "self.slots[slot].swap(node, Ordering::AcqRel)",
+        replace: "self.slots[slot].swap(node, Ordering::Relaxed)",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "slot before tag",
+        file: "raw/bucket.rs",
+        find: "        self.set_meta(self.meta().with_tag(slot, tag));
+        // Release, pairs with the Acquire in `node` [O1].
+        self.slots[slot].store(node, Ordering::Release);",
+        replace: "        self.slots[slot].store(node, Ordering::Release);
+        self.set_meta(self.meta().with_tag(slot, tag));",
+        model: "stale_tag_word",
+        bound: 4,
+    },
+    Mutant {
+        name: "dropped without deferral",
+        file: "raw/stripe.rs",
+        find: "        epoch::pin().defer(move || {
+            drop(self);
+            counted.sub(pieces);
+        });",
+        replace: "        drop(self);
+        counted.sub(pieces);",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "replaced by unlinking and publishing",
+        file: "raw/stripe.rs",
+        find: "let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));",
+        replace: "let tag = crate::hash::tag(node.hash());
+        let old = self.table().bucket(at.bucket).unlink(at.slot);
+        self.table().bucket(at.bucket).publish(at.slot, tag, Box::into_raw(node));",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "retired before it is unlinked",
+        file: "raw/stripe.rs",
+        find: "let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
+        self.writer.retired.push_node(old);",
+        replace: "let bucket = self.table().bucket(at.bucket);
+        self.writer.retired.push_node(bucket.node(at.slot));
+        if let Some(retired) = self.take_retired() {
+            retired.hand_over(&Arc::default());
+        }
+        bucket.replace(at.slot, Box::into_raw(node));",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "reader not pinned",
+        file: "epoch/strict.rs",
+        find: "EPOCH.book(|book| book.active.insert(number));",
+        replace: "",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "view without a second look at the state",
+        file: "raw/node.rs",
+        find: "if self.state.load(Ordering::Relaxed) == state {",
+        replace: "if true {",
+        model: "word_overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "state before cell",
+        file: "raw/node.rs",
+        find: "                self.set_word(parity ^ 1, bits);
+                self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "                self.set_state(stamp << 1 | (parity ^ 1));
+                self.set_word(parity ^ 1, bits);",
+        model: "two_steps_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "the live cell overwritten",
+        file: "raw/node.rs",
+        find: "                self.set_word(parity ^ 1, bits);
+                self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "                self.set_word(parity, bits);
+                self.set_state(stamp << 1 | parity);",
+        model: "two_steps_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "cell stored relaxed",
+        file: "raw/node.rs",
+        find: "self.cells()[cell as usize].store(bits, Ordering::Release)",
+        replace: "self.cells()[cell as usize].store(bits, Ordering::Relaxed)",
+        model: "word_overwrite_against_reads",
+        bound: 3,
+    },
+    Mutant {
+        name: "cell loaded relaxed",
+        file: "raw/node.rs",
+        find: "self.cells()[(state & 1) as usize].load(Ordering::Acquire)",
+        replace: "self.cells()[(state & 1) as usize].load(Ordering::Relaxed)",
+        model: "word_overwrite_against_reads",
+        bound: 3,
+    },
+    Mutant {
+        name: "state stored relaxed",
+        file: "raw/node.rs",
+        find: "self.state.store(state, Ordering::Release)",
+        replace: "self.state.store(state, Ordering::Relaxed)",
+        model: "two_steps_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "state loaded relaxed",
+        file: "raw/node.rs",
+        find: "let state = self.state.load(Ordering::Acquire);",
+        replace: "let state = self.state.load(Ordering::Relaxed);",
+        model: "two_steps_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "deadlines stored relaxed",
+        file: "raw/node.rs",
+        find: "self.times.store(times, Ordering::Release)",
+        replace: "self.times.store(times, Ordering::Relaxed)",
+        model: "expiry_against_touch",
+        bound: 3,
+    },
+    Mutant {
+        name: "deadlines loaded relaxed",
+        file: "raw/node.rs",
+        find: "let times = self.times.load(Ordering::Acquire);",
+        replace: "let times = self.times.load(Ordering::Relaxed);",
+        model: "expiry_against_touch",
+        bound: 3,
+    },
+    Mutant {
+        name: "no doubt between stamp and deadline",
+        file: "raw/node.rs",
+        find: "self.set_times(IN_DOUBT);",
+        replace: "",
+        model: "touch_that_shortens",
+        bound: 3,
+    },
+    Mutant {
+        name: "lapsed lock unmasked without the stripe lock",
+        file: "store/read.rs",
+        find: "Standing::Live => Some(Found::new(&view, false)),",
+        replace: "Standing::Live | Standing::Lapsed => Some(Found::new(&view, false)),",
+        model: "renew_against_lapse",
+        bound: 3,
+    },
+    Mutant {
+        name: "lock not masked",
+        file: "store/read.rs",
+        find: "Standing::Masked => Some(Found::new(&view, true)),",
+        replace: "Standing::Masked => Some(Found::new(&view, false)),",
+        model: "lock_and_write_against_swap",
+        bound: 2,
+    },
+    Mutant {
+        name: "expired entry missed without the stripe lock",
+        file: "store/read.rs",
+        find: "Standing::Live => Some(Found::new(&view, false)),",
+        replace: "Standing::Live => Some(Found::new(&view, false)),
+            Standing::Expired => None,",
+        model: "expiry_against_swap",
+        bound: 3,
+    },
+    Mutant {
+        name: "expired entry removed without a second decision",
+        file: "store/mod.rs",
+        find: "if held.expires(at).is_some_and(|at| at <= now.get()) {",
+        replace: "if held.expires(at).is_some() {",
+        model: "touch_that_shortens",
+        bound: 2,
+    },
+    Mutant {
+        name: "clock sampled before the stripe lock",
+        file: "store/mod.rs",
+        find: "        let mut held = stripe.hold();
+        let result = act(&mut held, &mut Now { time: &self.time, sampled: None });",
+        replace: "        let early = Some(self.time.now());
+        let mut held = stripe.hold();
+        let result = act(&mut held, &mut Now { time: &self.time, sampled: early });",
+        model: "late_touch_against_write_that_expired",
+        bound: 3,
+    },
+    Mutant {
+        name: "stamps begin again after a removal",
+        file: "raw/stripe.rs",
+        find: "let node = self.table().unlink(at, hash);",
+        replace: "let node = self.table().unlink(at, hash);
+        self.writer.stamps = StampSource::new(0, 1, 0);",
+        model: "swap_against_remove_and_insert",
+        bound: 2,
+    },
+    Mutant {
+        name: "table published relaxed",
+        file: "raw/stripe.rs",
+        find: "self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)",
+        replace: "self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Relaxed)",
+        model: "growth_and_write_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "growing empties the old table",
+        file: "raw/table.rs",
+        find: "                self.place(hash, node);",
+        replace: "                self.place(hash, node);
+                let slot = old.buckets[index].meta().occupied().next().unwrap();
+                old.buckets[index].unlink(slot);",
+        model: "growth_and_write_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "old table dropped at once",
+        file: "raw/stripe.rs",
+        find: "self.writer.retired.tables.push((old, Nodes::MovedOn));",
+        replace: "// SAFETY: none, this is the fault.
+        drop(unsafe { Box::from_raw(old) });",
+        model: "growth_and_write_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "overflow count not raised",
+        file: "raw/table.rs",
+        find: "            here.raise_overflow();",
+        replace: "",
+        model: "overflow_falls_and_rises",
+        bound: 2,
+    },
+    Mutant {
+        name: "overflow count lowered too far",
+        file: "raw/table.rs",
+        find: "while bucket != at.bucket {",
+        replace: "if bucket == at.bucket {
+            self.buckets[bucket].lower_overflow();
+        }
+        while bucket != at.bucket {",
+        model: "overflow_falls_and_rises",
+        bound: 2,
+    },
+    Mutant {
+        name: "table loaded relaxed",
+        file: "raw/stripe.rs",
+        find: "let table = self.table.0.load(Ordering::Acquire);",
+        replace: "let table = self.table.0.load(Ordering::Relaxed);",
+        model: "growth_and_write_against_reads",
+        bound: 2,
+    },
+];
+
+/// Changes that no model can tell, kept so that nobody plants them again in the belief that a
+/// model has a hole.
+pub(crate) const EQUIVALENT: &[Mutant] = &[
+    Mutant {
+        // A reader that finds no tag while the slot is still full misses a key whose removal has
+        // begun: the miss takes effect where the tag was cleared.
+        name: "tag cleared before slot",
+        file: "raw/bucket.rs",
+        find: "        // Release, pairs with the Acquire in `node` [O1]: whoever finds the slot empty sees what was
+        // done before the key was removed. Acquire as in `replace`.
+        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);
+        self.set_meta(self.meta().with_tag(slot, 0));",
+        replace: "        self.set_meta(self.meta().with_tag(slot, 0));
+        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);",
+        model: "remove_and_insert_against_reads",
+        bound: 3,
+    },
+    // The next three only weaken what a reader learns from a miss about other keys. Two pins, one
+    // of the remover and one of the reader's next look-up, order these already, in the stand-in
+    // as in `crossbeam-epoch`. The table does not lean on that.
+    Mutant {
+        name: "tags stored relaxed",
+        file: "raw/bucket.rs",
+        find: "self.meta.store(meta.0, Ordering::Release)",
+        replace: "self.meta.store(meta.0, Ordering::Relaxed)",
+        model: "remove_and_insert_against_reads",
+        bound: 3,
+    },
+    Mutant {
+        name: "tags loaded relaxed",
+        file: "raw/bucket.rs",
+        find: "Meta(self.meta.load(Ordering::Acquire))",
+        replace: "Meta(self.meta.load(Ordering::Relaxed))",
+        model: "stale_tag_word",
+        bound: 3,
+    },
+    Mutant {
+        name: "slot emptied without release",
+        file: "raw/bucket.rs",
+        find: "swap(ptr::null_mut(), Ordering::AcqRel)",
+        replace: "swap(ptr::null_mut(), Ordering::Acquire)",
+        model: "remove_and_insert_against_reads",
+        bound: 3,
+    },
+];
