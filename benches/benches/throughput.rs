@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use caskade_bench::keys::{Shape, Stream, shuffled};
-use caskade_bench::measure::{Plan, Work, can_run, median, rounds};
+use caskade_bench::measure::{Job, Plan, Work, can_run, median, rounds};
 use caskade_bench::subject::Payload;
 use caskade_bench::subjects::{Kind, NUMBERS, STRINGS};
 use caskade_bench::task::{TASKS, check_one_key, fill};
@@ -228,7 +228,7 @@ fn taken(
     between: &(dyn Fn() + Sync),
     work: &Work<'_>,
 ) -> Duration {
-    let rounds = rounds(plan, streams, between, work);
+    let rounds = rounds(Job { plan, streams, between, work });
     let nanos = median(&rounds.counted).or_else(|| {
         if plan.tries > 1 {
             eprintln!("no valid round: the machine is too busy, do not quote this");

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::keys::Stream;
-use crate::measure::{Plan, Work, can_run, median, rounds};
+use crate::measure::{Job, Plan, Work, median, series};
 
 /// One row of a table to be.
 pub struct Contestant<'a> {
@@ -71,14 +71,19 @@ impl Race<'_> {
     /// Runs the race.
     #[must_use]
     pub fn run(&self, effort: Effort) -> Table {
-        let mut laps = vec![vec![Vec::new(); self.threads.len()]; self.contestants.len()];
-        for _ in 0..effort.turns {
-            for (contestant, laps) in self.contestants.iter().zip(&mut laps) {
-                for (threads, laps) in self.threads.iter().zip(laps) {
-                    laps.extend(self.turn(contestant, *threads, effort));
-                }
-            }
-        }
+        let turn = self.contestants.iter().flat_map(|contestant| {
+            self.threads.iter().map(move |threads| self.job(contestant, *threads, effort))
+        });
+        let turn: Vec<Job<'_>> = turn.collect();
+        let rounds = series(&turn.repeat(effort.turns));
+        let laps = |at: usize| {
+            let of_job = rounds.iter().skip(at).step_by(turn.len());
+            of_job.flat_map(|rounds| rounds.counted.clone()).collect::<Vec<f64>>()
+        };
+        let columns = self.threads.len();
+        let laps: Vec<Vec<Vec<f64>>> = (0..self.contestants.len())
+            .map(|row| (0..columns).map(|column| laps(row * columns + column)).collect())
+            .collect();
         let rows = self.contestants.iter().zip(&laps).map(|(contestant, laps)| Row {
             name: contestant.name.clone(),
             cells: laps.iter().map(|laps| median(laps)).collect(),
@@ -93,13 +98,16 @@ impl Race<'_> {
         }
     }
 
-    fn turn(&self, contestant: &Contestant<'_>, threads: usize, effort: Effort) -> Vec<f64> {
-        if !can_run(threads) {
-            return Vec::new();
-        }
+    fn job<'r>(
+        &'r self,
+        contestant: &'r Contestant<'_>,
+        threads: usize,
+        effort: Effort,
+    ) -> Job<'r> {
         let Effort { warm_up, wanted, tries, .. } = effort;
         let plan = Plan { threads, keys: self.keys, warm_up, wanted, tries };
-        rounds(plan, self.streams, &contestant.between, &contestant.work).counted
+        let Contestant { between, work, .. } = contestant;
+        Job { plan, streams: self.streams, between, work }
     }
 }
 

@@ -86,6 +86,9 @@ impl Report {
     }
 
     fn of_size(&mut self, entries: usize) {
+        if entries > 100_000 {
+            self.effort.warm_up *= 3; // so much memory takes longer to come back into the caches
+        }
         let subjects: std::cell::OnceCell<Vec<Filled>> = std::cell::OnceCell::new();
         let filled =
             || subjects.get_or_init(|| NUMBERS.iter().map(|k| ready(k, entries)).collect());
