@@ -4,6 +4,7 @@
 //! * [`keys`]: key sets and access patterns with fixed seeds, drawn before anything is timed.
 //! * [`measure`]: threads pinned to cores, started together, and rounds that are thrown away if
 //!   they did not really run side by side.
+//! * [`task`]: what is done to a subject while time is taken, and how to tell that it was done right.
 //! * [`table`]: races of several contestants and the Markdown tables that come out.
 //!
 //! Every program that measures time uses mimalloc as its allocator, and every subject hashes with
@@ -18,5 +19,7 @@ pub mod measure;
 pub mod subject;
 pub mod subjects;
 pub mod table;
+pub mod task;
 
 pub use subject::{NumberSubject, Payload, Subject};
+pub use task::{Form, Task};

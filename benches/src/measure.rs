@@ -5,15 +5,19 @@
 //!
 //! * the threads' intervals overlap by at least 85 %,
 //! * no thread spent more than 5 % of its interval waiting for a core, as `/proc` tells it
-//!   (where that cannot be read: if each thread used at least 95 % of its interval as CPU time).
+//!   (where that cannot be read: if each thread used at least 95 % of its interval as CPU time),
+//! * each thread has a core for itself. Two virtual processors may be two halves of one core, now and
+//!   then; lock-free readers then look slow and contended locks fast. So a few microseconds of
+//!   multiplications come before each round, on all threads at once, and may take at most 1.3 times
+//!   of the shortest time that they ever took.
 //!
 //! The time of a round is the threads' wall time, which under that rule is CPU time plus the waits
 //! for locks, and nothing else. Rounds are short, about a millisecond, because a short one is more
 //! likely to get through. How often a round is tried is bounded; it may be that none counts.
 
 use std::hint::{black_box, spin_loop};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 
 use core_affinity::CoreId;
@@ -45,6 +49,7 @@ const ROUND_NANOS: f64 = 1_000_000.0;
 const SMALLEST_ROUND: usize = 64;
 const OVERLAP: f64 = 0.85;
 const LOST: f64 = 0.05;
+const SLOWED: f64 = 1.3;
 
 /// The cores that threads are pinned to.
 #[must_use]
@@ -64,6 +69,7 @@ struct Lap {
     start: Instant,
     end: Instant,
     lost: f64,
+    slowed: f64,
 }
 
 impl Lap {
@@ -72,38 +78,75 @@ impl Lap {
     }
 }
 
-/// Nanoseconds per key of every round that counted, in order. Empty if none did.
+/// Nanoseconds per key of the rounds of one measurement.
+#[derive(Debug, Clone, Default)]
+pub struct Rounds {
+    /// Of the rounds that counted, in order. Empty if none did.
+    pub counted: Vec<f64>,
+    /// Of those that did not. No good for a table.
+    pub spoilt: Vec<f64>,
+}
+
+/// One measurement of a [`series`].
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// How to measure.
+    pub plan: Plan,
+    /// The keys of each thread.
+    pub streams: &'a [Stream],
+    /// Runs on the first thread before each round, outside the time taken.
+    pub between: &'a (dyn Fn() + Sync),
+    /// What is measured.
+    pub work: &'a Work<'a>,
+}
+
+/// Measures one thing.
+#[must_use]
+pub fn rounds(job: Job<'_>) -> Rounds {
+    series(&[job]).pop().unwrap_or_default()
+}
+
+/// Measures one thing after the other. The threads are the same for all of them, since an
+/// allocator treats memory from threads that are gone differently. Jobs that want more threads
+/// than there are cores yield nothing.
 ///
-/// `between` runs on the first thread before each round, outside the time taken.
-pub fn rounds(
-    plan: Plan,
-    streams: &[Stream],
-    between: &(dyn Fn() + Sync),
-    work: &Work,
-) -> Vec<f64> {
-    assert!(streams.len() >= plan.threads, "every thread needs its keys");
+/// # Panics
+///
+/// If a job has fewer streams than threads. If `work` panics, the process is aborted.
+#[must_use]
+pub fn series(jobs: &[Job<'_>]) -> Vec<Rounds> {
     let cores = cores();
-    if cores.len() < plan.threads {
-        return Vec::new();
-    }
-    let shared = Shared {
-        barrier: SpinBarrier::new(plan.threads),
-        keys: AtomicUsize::new(plan.keys.unwrap_or(SMALLEST_ROUND)),
-        start: AtomicUsize::new(0),
-        done: AtomicBool::new(false),
-        laps: Mutex::new(vec![None; plan.threads]),
-        judge: Mutex::new(Judge { plan, warmed: 0.0, tried: 0, counted: Vec::new() }),
-    };
+    let jobs: Vec<(Job<'_>, Shared)> = jobs.iter().map(|job| (*job, Shared::new(job))).collect();
+    let runnable = |job: &Job<'_>| job.plan.threads <= cores.len();
+    let threads = jobs.iter().map(|(job, _)| job.plan.threads.min(cores.len())).max().unwrap_or(0);
+    let meet = Barrier::new(threads); // of the kind that sleeps: who has nothing to do must not spin
     std::thread::scope(|scope| {
-        for (thread, stream) in streams.iter().enumerate().take(plan.threads) {
-            let (shared, core) = (&shared, cores[thread]);
+        for (thread, core) in cores.iter().enumerate().take(threads) {
+            let (jobs, meet, runnable) = (&jobs, &meet, &runnable);
             scope.spawn(move || {
-                core_affinity::set_for_current(core);
-                shared.run(thread, stream, between, work);
+                core_affinity::set_for_current(*core);
+                let _wrong = AbortOnPanic; // the other threads would wait for this one for ever
+                for (job, shared) in jobs.iter().filter(|(job, _)| runnable(job)) {
+                    meet.wait();
+                    if thread < job.plan.threads {
+                        shared.run(thread, job);
+                    }
+                }
             });
         }
     });
-    shared.judge.into_inner().expect("no thread panicked").counted
+    let judge = |shared: Shared| shared.judge.into_inner().expect("no thread panicked").rounds;
+    jobs.into_iter().map(|(_, shared)| judge(shared)).collect()
+}
+
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 struct Shared {
@@ -116,7 +159,21 @@ struct Shared {
 }
 
 impl Shared {
-    fn run(&self, thread: usize, stream: &Stream, between: &(dyn Fn() + Sync), work: &Work) {
+    fn new(job: &Job<'_>) -> Self {
+        let plan = job.plan;
+        assert!(job.streams.len() >= plan.threads, "every thread needs its keys");
+        Self {
+            barrier: SpinBarrier::new(plan.threads),
+            keys: AtomicUsize::new(plan.keys.unwrap_or(SMALLEST_ROUND)),
+            start: AtomicUsize::new(0),
+            done: AtomicBool::new(false),
+            laps: Mutex::new(vec![None; plan.threads]),
+            judge: Mutex::new(Judge { plan, warmed: 0.0, rounds: Rounds::default() }),
+        }
+    }
+
+    fn run(&self, thread: usize, job: &Job<'_>) {
+        let (stream, between, work) = (&job.streams[thread], job.between, job.work);
         while !self.done.load(Ordering::Relaxed) {
             if thread == 0 {
                 between();
@@ -126,10 +183,12 @@ impl Shared {
             let keys = stream.window(start, keys);
             let watch = LostTime::start();
             self.barrier.wait();
+            let slowed = probe();
+            self.barrier.wait();
             let start = Instant::now();
             black_box(work(thread, black_box(keys)));
             let end = Instant::now();
-            let lap = Lap { start, end, lost: watch.share_of(end - start) };
+            let lap = Lap { start, end, lost: watch.share_of(end - start), slowed };
             self.laps.lock().expect("no thread panicked")[thread] = Some(lap);
             self.barrier.wait();
             if thread == 0 {
@@ -153,8 +212,7 @@ impl Shared {
 struct Judge {
     plan: Plan,
     warmed: f64,
-    tried: usize,
-    counted: Vec<f64>,
+    rounds: Rounds,
 }
 
 impl Judge {
@@ -167,11 +225,10 @@ impl Judge {
         let long_enough = self.plan.keys.is_some() || keys * 2 >= fitting;
         if warming || !long_enough {
             self.warmed += nanos.max(1.0);
+        } else if counts(laps) {
+            self.rounds.counted.push(nanos / keys as f64);
         } else {
-            self.tried += 1;
-            if counts(laps) {
-                self.counted.push(nanos / keys as f64);
-            }
+            self.rounds.spoilt.push(nanos / keys as f64);
         }
         match self.plan.keys {
             Some(keys) => keys,
@@ -181,7 +238,8 @@ impl Judge {
     }
 
     fn is_done(&self) -> bool {
-        self.counted.len() >= self.plan.wanted || self.tried >= self.plan.tries
+        let Rounds { counted, spoilt } = &self.rounds;
+        counted.len() >= self.plan.wanted || counted.len() + spoilt.len() >= self.plan.tries
     }
 }
 
@@ -195,7 +253,25 @@ fn counts(laps: &[Lap]) -> bool {
     let last_end = laps.iter().map(|lap| lap.end).max().unwrap_or(first);
     let together = first_end.saturating_duration_since(last_start).as_secs_f64();
     let whole = last_end.saturating_duration_since(first).as_secs_f64();
-    together >= OVERLAP * whole && laps.iter().all(|lap| lap.lost <= LOST)
+    let alone = |lap: &Lap| lap.lost <= LOST && lap.slowed <= SLOWED;
+    together >= OVERLAP * whole && laps.iter().all(alone)
+}
+
+/// Multiplies, eight products at a time, which is all that a core can do of that; says how many
+/// times the shortest duration so far this took.
+fn probe() -> f64 {
+    static SHORTEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+    let start = Instant::now();
+    let mut products = black_box([3u64, 5, 7, 9, 11, 13, 15, 17]);
+    for _ in 0..2_000 {
+        for product in &mut products {
+            *product = black_box(product.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        }
+    }
+    black_box(products);
+    let nanos = (start.elapsed().as_nanos() as usize).max(1);
+    let shortest = SHORTEST.fetch_min(nanos, Ordering::Relaxed).min(nanos);
+    nanos as f64 / shortest as f64
 }
 
 /// How much of an interval this thread wanted to run and could not.
@@ -277,7 +353,7 @@ mod tests {
 
     fn lap(origin: Instant, from: u64, to: u64, lost: f64) -> Lap {
         let at = |micros| origin + Duration::from_micros(micros);
-        Lap { start: at(from), end: at(to), lost }
+        Lap { start: at(from), end: at(to), lost, slowed: 1.0 }
     }
 
     #[test]
@@ -293,14 +369,16 @@ mod tests {
         let now = Instant::now();
         assert!(!counts(&[lap(now, 0, 100, 0.0), lap(now, 0, 100, 0.2)]));
         assert!(!counts(&[lap(now, 0, 100, 0.2)]));
+        assert!(!counts(&[Lap { slowed: 1.7, ..lap(now, 0, 100, 0.0) }]));
     }
 
     #[test]
     fn tries_are_bounded() {
         let plan = Plan { threads: 1, keys: Some(4), warm_up: 0, wanted: usize::MAX, tries: 3 };
         let streams = [Stream::draw(crate::keys::Shape::Uniform, 10, 100, 1)];
-        let counted = rounds(plan, &streams, &|| (), &|_, keys| keys.iter().sum());
-        assert!(counted.len() <= 3);
+        let work = |_: usize, keys: &[u64]| keys.iter().fold(0, |sum, key| sum ^ key);
+        let rounds = rounds(Job { plan, streams: &streams, between: &|| (), work: &work });
+        assert_eq!(rounds.counted.len() + rounds.spoilt.len(), 3);
     }
 
     #[test]
@@ -312,10 +390,11 @@ mod tests {
         let between = || {
             prepared.fetch_add(1, Ordering::Relaxed);
         };
-        rounds(plan, &streams, &between, &|_, keys| {
+        let work = |_: usize, keys: &[u64]| {
             worked.fetch_add(1, Ordering::Relaxed);
             keys.len() as u64
-        });
+        };
+        let _ = rounds(Job { plan, streams: &streams, between: &between, work: &work });
         assert_eq!(prepared.into_inner(), 3);
         assert_eq!(worked.into_inner(), 3 * threads);
     }

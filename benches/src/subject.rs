@@ -41,9 +41,6 @@ impl Payload for String {
 
 /// A cache or map under test.
 pub trait Subject<V: Payload>: Send + Sync {
-    /// What the tables call it.
-    fn name(&self) -> &'static str;
-
     /// A copy of the value.
     fn get(&self, key: u64) -> Option<V>;
 
@@ -88,7 +85,8 @@ pub trait Subject<V: Payload>: Send + Sync {
         sum
     }
 
-    /// Inserts a key of its own for every key given and removes it again, `live` inserts later.
+    /// Inserts a key of its own for every key given and removes it again, `live` inserts later. How
+    /// many were there to be removed, which is all if the keys given are distinct.
     fn churn(&self, keys: &[u64], salt: u64, live: usize) -> u64 {
         let own = |key: u64| key ^ salt;
         let mut removed = 0;

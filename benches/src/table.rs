@@ -6,25 +6,34 @@
 use std::fmt;
 
 use crate::keys::Stream;
-use crate::measure::{Plan, Work, can_run, median, rounds};
+use crate::measure::{Job, Plan, Work, median, series};
 
 /// One row of a table to be.
 pub struct Contestant<'a> {
     name: String,
     between: Box<dyn Fn() + Sync + 'a>,
     work: Box<Work<'a>>,
+    remark: Box<dyn Fn() -> String + 'a>,
 }
 
 impl<'a> Contestant<'a> {
     /// `work` is timed; see [`Work`].
     pub fn new(name: impl Into<String>, work: impl Fn(usize, &[u64]) -> u64 + Sync + 'a) -> Self {
-        Self { name: name.into(), between: Box::new(|| ()), work: Box::new(work) }
+        let (between, remark) = (Box::new(|| ()), Box::new(String::new));
+        Self { name: name.into(), between, work: Box::new(work), remark }
     }
 
     /// Runs `between` before each round, outside the time taken.
     #[must_use]
     pub fn between(mut self, between: impl Fn() + Sync + 'a) -> Self {
         self.between = Box::new(between);
+        self
+    }
+
+    /// Shows what `remark` says, once all is over.
+    #[must_use]
+    pub fn remark(mut self, remark: impl Fn() -> String + 'a) -> Self {
+        self.remark = Box::new(remark);
         self
     }
 }
@@ -52,6 +61,8 @@ pub struct Race<'a> {
     pub threads: &'a [usize],
     /// Keys per thread and round; see [`Plan::keys`].
     pub keys: Option<usize>,
+    /// The heading of the remarks, if there are any.
+    pub remarks: Option<&'static str>,
     /// Who takes part. Ratios are to the first.
     pub contestants: Vec<Contestant<'a>>,
 }
@@ -60,29 +71,43 @@ impl Race<'_> {
     /// Runs the race.
     #[must_use]
     pub fn run(&self, effort: Effort) -> Table {
-        let mut laps = vec![vec![Vec::new(); self.threads.len()]; self.contestants.len()];
-        for _ in 0..effort.turns {
-            for (contestant, laps) in self.contestants.iter().zip(&mut laps) {
-                for (threads, laps) in self.threads.iter().zip(laps) {
-                    laps.extend(self.turn(contestant, *threads, effort));
-                }
-            }
-        }
+        let turn = self.contestants.iter().flat_map(|contestant| {
+            self.threads.iter().map(move |threads| self.job(contestant, *threads, effort))
+        });
+        let turn: Vec<Job<'_>> = turn.collect();
+        let rounds = series(&turn.repeat(effort.turns));
+        let laps = |at: usize| {
+            let of_job = rounds.iter().skip(at).step_by(turn.len());
+            of_job.flat_map(|rounds| rounds.counted.clone()).collect::<Vec<f64>>()
+        };
+        let columns = self.threads.len();
+        let laps: Vec<Vec<Vec<f64>>> = (0..self.contestants.len())
+            .map(|row| (0..columns).map(|column| laps(row * columns + column)).collect())
+            .collect();
         let rows = self.contestants.iter().zip(&laps).map(|(contestant, laps)| Row {
             name: contestant.name.clone(),
             cells: laps.iter().map(|laps| median(laps)).collect(),
             fewest: laps.iter().map(Vec::len).min().unwrap_or(0),
+            remark: (contestant.remark)(),
         });
-        Table { title: self.title.clone(), threads: self.threads.to_vec(), rows: rows.collect() }
+        Table {
+            title: self.title.clone(),
+            threads: self.threads.to_vec(),
+            rows: rows.collect(),
+            remarks: self.remarks,
+        }
     }
 
-    fn turn(&self, contestant: &Contestant<'_>, threads: usize, effort: Effort) -> Vec<f64> {
-        if !can_run(threads) {
-            return Vec::new();
-        }
+    fn job<'r>(
+        &'r self,
+        contestant: &'r Contestant<'_>,
+        threads: usize,
+        effort: Effort,
+    ) -> Job<'r> {
         let Effort { warm_up, wanted, tries, .. } = effort;
         let plan = Plan { threads, keys: self.keys, warm_up, wanted, tries };
-        rounds(plan, self.streams, &contestant.between, &contestant.work)
+        let Contestant { between, work, .. } = contestant;
+        Job { plan, streams: self.streams, between, work }
     }
 }
 
@@ -93,6 +118,7 @@ pub struct Table {
     pub title: String,
     threads: Vec<usize>,
     rows: Vec<Row>,
+    remarks: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +126,7 @@ struct Row {
     name: String,
     cells: Vec<Option<f64>>,
     fewest: usize,
+    remark: String,
 }
 
 impl Table {
@@ -119,9 +146,12 @@ impl fmt::Display for Table {
         for threads in &self.threads {
             write!(f, " {threads}T | ÷ {} |", first.name)?;
         }
-        let scaling = self.threads.len() > 1;
-        writeln!(f, "{} rounds |", if scaling { " 2T/1T |" } else { "" })?;
-        let columns = 2 * self.threads.len() + usize::from(scaling) + 1;
+        let scaling = if self.threads.len() > 1 { " 2T/1T |" } else { "" };
+        let remarks = self.remarks.map(|heading| format!(" {heading} |")).unwrap_or_default();
+        writeln!(f, "{scaling} rounds |{remarks}")?;
+        let columns = 2 * self.threads.len()
+            + 1
+            + [scaling, &remarks].iter().filter(|c| !c.is_empty()).count();
         writeln!(f, "|---|{}", "---:|".repeat(columns))?;
         for row in &self.rows {
             write!(f, "| {} |", row.name)?;
@@ -131,10 +161,15 @@ impl fmt::Display for Table {
                     None => write!(f, " no valid round | – |")?,
                 }
             }
-            if scaling {
+            if !scaling.is_empty() {
                 write!(f, " {} |", Ratio(row.cells[1], row.cells[0]))?;
             }
-            writeln!(f, " {} |", row.fewest)?;
+            write!(f, " {} |", row.fewest)?;
+            writeln!(
+                f,
+                "{}",
+                if remarks.is_empty() { String::new() } else { format!(" {} |", row.remark) }
+            )?;
         }
         Ok(())
     }

@@ -24,10 +24,6 @@ impl<V: Payload> Default for Caskade<V> {
 }
 
 impl<V: Payload> Subject<V> for Caskade<V> {
-    fn name(&self) -> &'static str {
-        "caskade"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.get(&key)

@@ -21,10 +21,6 @@ impl<V: Payload> Default for DashMap<V> {
 }
 
 impl<V: Payload> Subject<V> for DashMap<V> {
-    fn name(&self) -> &'static str {
-        "dashmap"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.get(&key).map(|value| value.clone())

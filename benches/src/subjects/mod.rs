@@ -19,31 +19,34 @@ pub use quick_cache::QuickCache;
 pub use scc_index::SccIndex;
 pub use scc_map::SccMap;
 
-use crate::{NumberSubject, Payload, Subject};
+use crate::{NumberSubject, Subject};
 
-/// Every subject for numbers, empty. `entries` is how many it will hold.
-#[must_use]
-pub fn numbers(entries: usize) -> Vec<Box<dyn NumberSubject>> {
-    vec![
-        Box::new(Caskade::new()),
-        Box::new(Papaya::new()),
-        Box::new(SccMap::new()),
-        Box::new(SccIndex::new()),
-        Box::new(DashMap::new()),
-        Box::new(QuickCache::new(entries)),
-        Box::new(Moka::new(entries)),
-    ]
+/// One kind of subject: its name and how to make an empty one for so many entries.
+#[derive(Debug)]
+pub struct Kind<T: ?Sized> {
+    /// What the tables call it.
+    pub name: &'static str,
+    /// An empty subject for this many entries.
+    pub new: fn(usize) -> Box<T>,
 }
 
-/// Every subject for values of another kind.
-#[must_use]
-pub fn with_values<V: Payload>(entries: usize) -> Vec<Box<dyn Subject<V>>> {
-    vec![
-        Box::new(Caskade::new()),
-        Box::new(Papaya::new()),
-        Box::new(SccMap::new()),
-        Box::new(DashMap::new()),
-        Box::new(QuickCache::new(entries)),
-        Box::new(Moka::new(entries)),
-    ]
-}
+/// Every subject, with numbers for values. caskade comes first.
+pub static NUMBERS: [Kind<dyn NumberSubject>; 7] = [
+    Kind { name: "caskade", new: |_| Box::new(Caskade::new()) },
+    Kind { name: "papaya", new: |_| Box::new(Papaya::new()) },
+    Kind { name: "scc HashMap", new: |_| Box::new(SccMap::new()) },
+    Kind { name: "scc HashIndex", new: |_| Box::new(SccIndex::new()) },
+    Kind { name: "dashmap", new: |_| Box::new(DashMap::new()) },
+    Kind { name: "quick_cache", new: |entries| Box::new(QuickCache::new(entries)) },
+    Kind { name: "moka", new: |entries| Box::new(Moka::new(entries)) },
+];
+
+/// Every subject, with 100-byte strings for values. caskade comes first.
+pub static STRINGS: [Kind<dyn Subject<String>>; 6] = [
+    Kind { name: "caskade", new: |_| Box::new(Caskade::new()) },
+    Kind { name: "papaya", new: |_| Box::new(Papaya::new()) },
+    Kind { name: "scc HashMap", new: |_| Box::new(SccMap::new()) },
+    Kind { name: "dashmap", new: |_| Box::new(DashMap::new()) },
+    Kind { name: "quick_cache", new: |entries| Box::new(QuickCache::new(entries)) },
+    Kind { name: "moka", new: |entries| Box::new(Moka::new(entries)) },
+];

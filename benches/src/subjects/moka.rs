@@ -19,10 +19,6 @@ impl<V: Payload> Moka<V> {
 }
 
 impl<V: Payload> Subject<V> for Moka<V> {
-    fn name(&self) -> &'static str {
-        "moka"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.get(&key)

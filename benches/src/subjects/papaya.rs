@@ -26,10 +26,6 @@ impl<V: Payload> Default for Papaya<V> {
 }
 
 impl<V: Payload> Subject<V> for Papaya<V> {
-    fn name(&self) -> &'static str {
-        "papaya"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.pin().get(&key).cloned()

@@ -29,10 +29,6 @@ impl<V: Payload> QuickCache<V> {
 }
 
 impl<V: Payload> Subject<V> for QuickCache<V> {
-    fn name(&self) -> &'static str {
-        "quick_cache"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.get(&key)

@@ -24,10 +24,6 @@ impl<V: Payload> Default for SccIndex<V> {
 }
 
 impl<V: Payload> Subject<V> for SccIndex<V> {
-    fn name(&self) -> &'static str {
-        "scc HashIndex"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.peek_with(&key, |_, value| value.clone())
@@ -59,13 +55,14 @@ impl NumberSubject for SccIndex<u64> {
         entry.update(next);
     }
 
-    /// By value, for want of a stamp.
+    /// By value, for want of a stamp. A reader may find nothing while another thread updates the
+    /// entry; that counts as a lost attempt.
     #[inline]
     fn optimistic_add(&self, key: u64) -> u64 {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let seen = self.get(key).expect("the counter exists");
+            let Some(seen) = self.get(key) else { continue };
             let Entry::Occupied(mut entry) = self.0.entry_sync(key) else {
                 panic!("the counter exists")
             };

@@ -21,10 +21,6 @@ impl<V: Payload> Default for SccMap<V> {
 }
 
 impl<V: Payload> Subject<V> for SccMap<V> {
-    fn name(&self) -> &'static str {
-        "scc HashMap"
-    }
-
     #[inline]
     fn get(&self, key: u64) -> Option<V> {
         self.0.read_sync(&key, |_, value| value.clone())
