@@ -34,7 +34,9 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     clock: Box<dyn Clock>,
     stripes: Option<usize>,
     initial_entries: usize,
-    settings: Settings,
+    time_to_live: Option<Duration>,
+    default_lock_time: Option<Duration>,
+    max_lock_time: Duration,
     entry: PhantomData<fn() -> (K, V)>,
 }
 
@@ -45,11 +47,9 @@ impl<K, V> CacheBuilder<K, V> {
             clock: Box::new(SystemClock),
             stripes: None,
             initial_entries: 0,
-            settings: Settings {
-                time_to_live: None,
-                default_lock_time: LOCK_TIME,
-                max_lock_time: LOCK_TIME,
-            },
+            time_to_live: None,
+            default_lock_time: None,
+            max_lock_time: LOCK_TIME,
             entry: PhantomData,
         }
     }
@@ -59,8 +59,16 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// Hashes keys with `hasher`. Default: ahash, keyed at random for each cache.
     #[must_use]
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> CacheBuilder<K, V, T> {
-        let Self { hasher: _, clock, stripes, initial_entries, settings, entry } = self;
-        CacheBuilder { hasher, clock, stripes, initial_entries, settings, entry }
+        CacheBuilder {
+            hasher,
+            clock: self.clock,
+            stripes: self.stripes,
+            initial_entries: self.initial_entries,
+            time_to_live: self.time_to_live,
+            default_lock_time: self.default_lock_time,
+            max_lock_time: self.max_lock_time,
+            entry: self.entry,
+        }
     }
 
     /// Takes the time from `clock`. Default: [`SystemClock`].
@@ -88,21 +96,22 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// How long an entry lives whose writer gives no [`Expiry`](crate::Expiry). Default: for ever.
     #[must_use]
     pub fn time_to_live(mut self, life: Duration) -> Self {
-        self.settings.time_to_live = Some(life);
+        self.time_to_live = Some(life);
         self
     }
 
-    /// How long a key lock holds whose taker does not say. Default: 15 seconds.
+    /// How long a key lock holds whose taker does not say. Default: 15 seconds,
+    /// or the maximum if that is less.
     #[must_use]
     pub fn default_lock_time(mut self, time: Duration) -> Self {
-        self.settings.default_lock_time = time;
+        self.default_lock_time = Some(time);
         self
     }
 
     /// The longest time a key lock may be taken for. Default: 15 seconds.
     #[must_use]
     pub fn max_lock_time(mut self, time: Duration) -> Self {
-        self.settings.max_lock_time = time;
+        self.max_lock_time = time;
         self
     }
 
@@ -121,14 +130,16 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         if !(1..=MAX_STRIPES).contains(&stripes) {
             return Err(BuildError::Stripes(stripes));
         }
-        let Settings { default_lock_time, max_lock_time, .. } = self.settings;
+        let max_lock_time = self.max_lock_time;
+        let default_lock_time = self.default_lock_time.unwrap_or(LOCK_TIME.min(max_lock_time));
         if default_lock_time.is_zero() || default_lock_time > max_lock_time {
             return Err(BuildError::LockTime);
         }
         let bits = stripes.next_power_of_two().trailing_zeros();
         let time = TimeSource::new(self.clock);
-        let store =
-            Store::new(bits, self.initial_entries, seed(), self.hasher, time, self.settings);
+        let settings =
+            Settings { time_to_live: self.time_to_live, default_lock_time, max_lock_time };
+        let store = Store::new(bits, self.initial_entries, seed(), self.hasher, time, settings);
         Ok(Cache::from_store(Arc::new(store)))
     }
 }
@@ -148,7 +159,9 @@ impl<K, V, S> fmt::Debug for CacheBuilder<K, V, S> {
         f.debug_struct("CacheBuilder")
             .field("stripes", &self.stripes)
             .field("initial_entries", &self.initial_entries)
-            .field("settings", &self.settings)
+            .field("time_to_live", &self.time_to_live)
+            .field("default_lock_time", &self.default_lock_time)
+            .field("max_lock_time", &self.max_lock_time)
             .finish_non_exhaustive()
     }
 }

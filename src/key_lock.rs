@@ -79,7 +79,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, Clock, ManualClock};
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let clock = ManualClock::new();
     /// let cache = Cache::builder().clock(clock.clone()).build()?;
@@ -99,7 +99,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, ManualClock};
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let clock = ManualClock::new();
     /// let cache = Cache::builder().clock(clock.clone()).build()?;
@@ -129,7 +129,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;

@@ -10,8 +10,7 @@ use equivalent::Equivalent;
 
 use crate::Cas;
 use crate::epoch::{self, Guard};
-use crate::raw::ValueRef;
-use crate::store::{Found, Store};
+use crate::store::{Found, Store, ValueRef};
 
 /// A stretch of reads that share one pin.
 ///

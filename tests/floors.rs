@@ -22,8 +22,8 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (4, "key_lock", &["error", "expiry", "stamp", "store", "time"]),
     (4, "put", &["expiry", "stamp", "store"]),
     // Retry and Session hold what `store` found, whose value is raw's.
-    (4, "retry", &["epoch", "error", "expiry", "raw", "stamp", "store", "time", "update"]),
-    (4, "session", &["epoch", "raw", "stamp", "store"]),
+    (4, "retry", &["epoch", "error", "expiry", "stamp", "store", "time", "update"]),
+    (4, "session", &["epoch", "stamp", "store"]),
     (
         3,
         "store",

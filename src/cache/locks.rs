@@ -82,7 +82,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, LockError};
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -128,7 +128,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
@@ -165,7 +165,7 @@ where
     ///
     /// ```
     /// use caskade::{Cache, LockError};
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// async fn double(cache: &Cache<String, u64>, key: &str) -> Result<(), LockError> {
     ///     let patience = Duration::from_secs(1);
@@ -253,7 +253,7 @@ where
     ///
     /// ```
     /// use caskade::Cache;
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;

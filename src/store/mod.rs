@@ -14,7 +14,7 @@ mod reentry;
 mod wait;
 mod write;
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::stats::{ReadTally, Stats, WriteTally};
 use crate::sync::Tally;
 use crate::time::{Tick, TimeSource};
 
+pub(crate) use crate::raw::ValueRef;
 pub(crate) use counter::Step;
 pub(crate) use key_lock::{Claimed, Locked};
 pub(crate) use read::Found;
@@ -182,7 +183,11 @@ where
     where
         S: BuildHasher,
     {
-        hash::spread(self.hasher.hash_one(key))
+        // Not `hash_one`: a hasher may hash a type and its borrowed form differently there, if it
+        // knows the type (ahash does, where it can specialise).
+        let mut hasher = self.hasher.build_hasher();
+        key.hash(&mut hasher);
+        hash::spread(hasher.finish())
     }
 
     #[inline]
