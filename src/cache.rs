@@ -243,7 +243,7 @@ where
     ///
     /// Takes no lock and is weakly consistent: an entry that is there all the while appears
     /// exactly once, one that comes, goes or changes meanwhile may appear or not, in its old state
-    /// or its new. Reads one stripe at a time and holds no pin while the caller has control.
+    /// or its new; one that goes and comes back may appear in both. Reads one stripe at a time and holds no pin while the caller has control.
     ///
     /// # Examples
     ///
@@ -311,7 +311,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        self.read(key, V::clone)
+        let guard = epoch::pin();
+        self.store.get(key, &guard).map(|found| V::clone(&found.value))
     }
 
     /// Shows the value of `key` to `look` and returns what that returns.

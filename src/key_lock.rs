@@ -11,7 +11,8 @@ use crate::{Cache, Cas, Expiry, UnlockError, WriteError};
 /// The lock on one key, with the value it had when it was locked.
 ///
 /// Dropping it unlocks the key. It is a token and not a guard: it holds no lock inside the cache,
-/// it is `Send`, and when its time is up the key is open whether or not it still exists.
+/// it is `Send`, and when its time is up the key is open whether or not it still exists. Dropped
+/// inside an update closure, where no write is allowed, it leaves the key locked until then.
 ///
 /// # Examples
 ///

@@ -95,8 +95,8 @@
 //!
 //! `Hash`, `Eq`, `Clone` and closures may panic: the panic reaches the caller, the entry is as it
 //! was, and nothing is poisoned. A panic in `Drop` of a value that is dropped later, by whatever
-//! thread, is swallowed. Inside [`update`](Cache::update)'s closure, and inside `Eq`, the cache can
-//! be read; writes of any cache are refused there.
+//! thread, and in a waker, is swallowed. Inside [`update`](Cache::update)'s closure the cache can be
+//! read, where deadlines are judged by the clock alone; writes of any cache are refused there.
 //!
 //! # Names elsewhere
 //!
@@ -132,6 +132,7 @@ mod session;
 mod stamp;
 mod stats;
 mod store;
+mod swallow;
 mod sync;
 mod time;
 mod update;

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Reentrant;
 use crate::store::{Condition, LockWait, Locked, Store, block_on};
 use crate::time::pause;
 use crate::{Cache, Cas, Expiry, Refusal, RetryError, Update, Updated, epoch};
@@ -157,8 +158,11 @@ where
         Some(found) => match token.or(found.cas) {
             Some(seen) => Some(seen),
             None => {
-                let remaining = store.lock_remaining(&key).ok().flatten().unwrap_or_default();
-                return Err((Refusal::Locked { remaining }, key));
+                let refusal = match store.lock_remaining(&key) {
+                    Ok(left) => Refusal::Locked { remaining: left.unwrap_or_default() },
+                    Err(Reentrant) => Refusal::Reentrant,
+                };
+                return Err((refusal, key));
             }
         },
         None => None,

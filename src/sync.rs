@@ -9,7 +9,7 @@
 
 #[cfg(not(any(caskade_loom, caskade_shuttle)))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, fence};
     pub(crate) use std::thread_local;
 
     /// The stripe lock: `parking_lot`'s, one byte wide and never poisoned.
@@ -58,6 +58,8 @@ mod imp {
 #[cfg(caskade_loom)]
 mod imp {
     pub(crate) use loom::sync::MutexGuard;
+    #[cfg(crossbeam_loom)]
+    pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64};
     pub(crate) use loom::thread::yield_now;
     pub(crate) use loom::thread_local;
@@ -185,6 +187,12 @@ impl Tally {
         self.0.store(seen.wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Sets the counter, for one whose value is a hint.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -6,12 +6,13 @@
 
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+use crate::swallow::swallow_panic;
 
 /// What a cache takes the time from.
 ///
@@ -21,6 +22,8 @@ use parking_lot::{Condvar, Mutex};
 /// before, by itself or by a thread it has synchronised with.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
+    ///
+    /// Called under a stripe lock at times: it must be quick and must not call into a cache.
     fn now(&self) -> Instant;
 
     /// Arranges that `waker` is woken once [`now`](Self::now) has reached `at`; waking it earlier
@@ -118,6 +121,10 @@ impl ManualClock {
     }
 
     /// Moves the clock forward by `by`, frozen or not.
+    ///
+    /// # Panics
+    ///
+    /// If that is later than an `Instant` can express.
     pub fn advance(&self, by: Duration) {
         let due = {
             let mut state = self.shared.lock();
@@ -148,7 +155,10 @@ impl ManualClock {
         }
         let (real, shown) = (SystemClock.now(), state.shown);
         state.following = Some(real);
-        for Sleeper { at, waker } in state.sleepers.drain() {
+        // They stay with this clock as well, which may be moved or frozen before they are due.
+        let sleepers: Vec<_> = state.sleepers.iter().map(Sleeper::clone).collect();
+        drop(state);
+        for Sleeper { at, waker } in sleepers {
             TIMER.schedule(real + at.saturating_duration_since(shown), waker);
         }
     }
@@ -178,13 +188,13 @@ impl Clock for ManualClock {
     fn wake_at(&self, at: Instant, waker: &Waker) {
         let mut state = self.shared.lock();
         let now = state.now();
-        if at <= now {
-            drop(state);
-            waker.wake_by_ref();
-        } else if state.following.is_some() {
+        let follows = state.following.is_some();
+        state.sleepers.push(Sleeper { at, waker: waker.clone() });
+        let due = take_due(&mut state.sleepers, now);
+        drop(state);
+        wake_all(due);
+        if follows && at > now {
             TIMER.schedule(SystemClock.now() + (at - now), waker.clone());
-        } else {
-            state.sleepers.push(Sleeper { at, waker: waker.clone() });
         }
     }
 }
@@ -206,6 +216,7 @@ pub(crate) fn pause(longest: Duration) {
 
 /// Somebody to wake at an instant. Ordered so that the earliest is the greatest, which is what a
 /// `BinaryHeap` gives first.
+#[derive(Clone)]
 struct Sleeper {
     at: Instant,
     waker: Waker,
@@ -243,7 +254,7 @@ fn take_due(sleepers: &mut BinaryHeap<Sleeper>, now: Instant) -> Vec<Waker> {
 /// the others' alarm away nor surfaces in a thread that has nothing to do with it.
 pub(crate) fn wake_all(wakers: Vec<Waker>) {
     for waker in wakers {
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        swallow_panic(|| waker.wake());
     }
 }
 

@@ -21,18 +21,17 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (4, "iter", &["versioned"]),
     (4, "key_lock", &["error", "expiry", "stamp", "store", "time"]),
     (4, "put", &["expiry", "stamp", "store"]),
-    // Retry and Session hold what `store` found, whose value is raw's.
     (4, "retry", &["epoch", "error", "expiry", "stamp", "store", "time", "update"]),
     (4, "session", &["epoch", "stamp", "store"]),
     (
         3,
         "store",
         &[
-            "counter", "epoch", "error", "expiry", "hash", "raw", "stamp", "stats", "sync", "time",
-            "update",
+            "counter", "epoch", "error", "expiry", "hash", "raw", "stamp", "stats", "swallow",
+            "sync", "time", "update",
         ],
     ),
-    (2, "raw", &["epoch", "hash", "stamp", "sync", "time"]),
+    (2, "raw", &["epoch", "hash", "stamp", "swallow", "sync", "time"]),
     (1, "epoch", &["sync"]),
     (0, "counter", &[]),
     (0, "error", &["stamp"]),
@@ -40,8 +39,9 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (0, "hash", &[]),
     (0, "stamp", &[]),
     (0, "stats", &["sync"]),
+    (0, "swallow", &[]),
     (0, "sync", &[]),
-    (0, "time", &["sync"]),
+    (0, "time", &["swallow", "sync"]),
     (0, "update", &["expiry", "stamp"]),
     (0, "versioned", &["stamp"]),
 ];

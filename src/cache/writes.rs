@@ -547,8 +547,9 @@ where
     /// are bounded, the pauses between them grow and are jittered, a missing key is handled by the
     /// same closure, and [`Retry::then_lock`] makes a hot key's losers take turns.
     ///
-    /// `change` runs once for every attempt and may take its time. While the key is locked by
-    /// somebody else it is not called: such an attempt is lost beforehand.
+    /// `change` runs once for every attempt, under an epoch pin: what is removed meanwhile is
+    /// dropped after it returns. While the key is locked by somebody else it is not called: such an
+    /// attempt is lost beforehand.
     ///
     /// # Errors
     ///

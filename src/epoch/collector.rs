@@ -3,6 +3,7 @@
 use crossbeam_epoch::{Collector, LocalHandle};
 
 use super::slots::ThreadSlot;
+use crate::sync::{Ordering, fence};
 
 #[cfg(not(crossbeam_loom))]
 mod statics {
@@ -65,6 +66,9 @@ impl Guard {
     /// Lets go of everything reached so far and pins again at once.
     pub(crate) fn refresh(&mut self) {
         self.inner.repin();
+        // As in a pin, and for its reason: what is read from here on must not have been read
+        // before the new epoch was announced. `repin` only stores the epoch.
+        fence(Ordering::SeqCst);
     }
 
     /// Hands this thread's deferred work to the collector and lets it run what is due.

@@ -1,10 +1,12 @@
 //! A stripe: a table that readers walk freely, and a lock that all its writers take.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::epoch::{self, Guard};
 use crate::stamp::StampSource;
+use crate::swallow::swallow_panic;
 use crate::sync::{AtomicPtr, MODELLED, Mutex, MutexGuard, Ordering, Padded, Tally, yield_now};
 use crate::time::Tick;
 
@@ -20,8 +22,16 @@ const BATCH: usize = if MODELLED { 1 } else { 32 };
 /// One lock domain of a cache. `X` is what the layer above keeps under the same lock.
 pub(crate) struct Stripe<K, V, X> {
     /// On a line of its own, written only when the table grows: readers share it undisturbed.
-    table: Padded<AtomicPtr<Table<K, V>>>,
+    current: Padded<Current<K, V>>,
     writing: Padded<Writing<K, V, X>>,
+}
+
+struct Current<K, V> {
+    table: AtomicPtr<Table<K, V>>,
+    /// Where the table's buckets lie and how many they are: for prefetching only, by writers that
+    /// have neither pinned nor locked yet. May be outdated; nothing is read there.
+    buckets: Tally,
+    count: Tally,
 }
 
 /// What writers touch, together on one cache line.
@@ -52,9 +62,12 @@ where
 {
     pub(crate) fn new(entries: usize, stamps: StampSource, extra: X) -> Self {
         let table = Box::new(Table::new(Table::<K, V>::buckets_for(entries)));
+        let (buckets, count) = (Tally::default(), Tally::default());
+        table.describe(&buckets, &count);
+        let table = AtomicPtr::new(Box::into_raw(table));
         let writer = Mutex::new(Writer { stamps, retired: None, extra });
         Self {
-            table: Padded(AtomicPtr::new(Box::into_raw(table))),
+            current: Padded(Current { table, buckets, count }),
             writing: Padded(Writing { writer, len: Tally::default() }),
         }
     }
@@ -67,7 +80,7 @@ where
     #[inline(always)]
     fn table<'g>(&'g self, _guard: &'g Guard) -> &'g Table<K, V> {
         // Acquire, pairs with the Release in `grow` [O2]: the new table's buckets are filled.
-        let table = self.table.0.load(Ordering::Acquire);
+        let table = self.current.0.table.load(Ordering::Acquire);
         // SAFETY: [E1] a table is retired only after it was replaced, so the guard, which is older
         // than this load, keeps it alive. Dropping the stripe needs it exclusively.
         unsafe { &*table }
@@ -87,6 +100,14 @@ where
             // SAFETY: [R1] as in `find`.
             unsafe { &*node }
         })
+    }
+
+    /// Starts loading the bucket that a write of `hash` will touch first, so that the wait for it
+    /// overlaps with the one for the stripe lock.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let Current { buckets, count, .. } = &self.current.0;
+        Table::<K, V>::prefetch_described(buckets, count, hash);
     }
 
     /// Takes the stripe lock. The calling thread must hold no other.
@@ -151,10 +172,10 @@ impl<'g, K, V: 'static> Search<'g, K, V> {
 impl<K, V, X> Drop for Stripe<K, V, X> {
     fn drop(&mut self) {
         // Relaxed: `&mut self`, nobody else is here.
-        let table = self.table.0.load(Ordering::Relaxed);
+        let table = self.current.0.table.load(Ordering::Relaxed);
         let mut batch = self.writing.0.writer.get_mut().retired.take().unwrap_or_default();
         // Every reader borrows the stripe as well as its guard, so none is left.
-        batch.tables.push((table, Nodes::Included));
+        batch.tables.push((table, Nodes::Included(0)));
     }
 }
 
@@ -172,7 +193,7 @@ where
     #[inline(always)]
     fn table(&self) -> &'s Table<K, V> {
         // Relaxed: only lock holders replace the table, and the lock ordered them before us.
-        let table = self.stripe.table.0.load(Ordering::Relaxed);
+        let table = self.stripe.current.0.table.load(Ordering::Relaxed);
         // SAFETY: the current table is retired only by a lock holder that has replaced it. This
         // one does so in `grow`, which takes care not to use the old one afterwards.
         unsafe { &*table }
@@ -326,10 +347,10 @@ where
 
     /// Makes every key of the stripe absent, by a fresh table; the old one goes as one piece.
     pub(crate) fn clear(&mut self) {
-        let gone = self.stripe.len() as u64;
+        let gone = self.stripe.len();
         let old = self.swap_table(Table::new(1));
-        self.retired().tables.push((old, Nodes::Included));
-        self.stripe.writing.0.len.add_alone(gone.wrapping_neg());
+        self.retired().tables.push((old, Nodes::Included(gone)));
+        self.stripe.writing.0.len.add_alone((gone as u64).wrapping_neg());
     }
 
     /// Moves the entries to a table half as large again.
@@ -345,7 +366,9 @@ where
     fn swap_table(&mut self, fresh: Table<K, V>) -> *mut Table<K, V> {
         // Release, pairs with the Acquire in `Stripe::table` [O2]. Acquire is not needed: the lock
         // has ordered us after whoever published the old table.
-        self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)
+        let current = &self.stripe.current.0;
+        fresh.describe(&current.buckets, &current.count);
+        current.table.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)
     }
 
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
@@ -353,7 +376,7 @@ where
     #[must_use]
     #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
-        if self.writer.retired.as_ref()?.len() < BATCH {
+        if !self.writer.retired.as_ref()?.is_due() {
             return None;
         }
         self.take_retired()
@@ -367,11 +390,11 @@ where
 
     /// How many retired pieces wait in this stripe to be handed over.
     pub(crate) fn retired_len(&self) -> usize {
-        self.writer.retired.as_ref().map_or(0, |batch| batch.len())
+        self.writer.retired.as_ref().map_or(0, |batch| batch.weight())
     }
 
     fn take_retired(&mut self) -> Option<Retired<K, V>> {
-        self.writer.retired.take().map(Retired)
+        self.writer.retired.take().map(|batch| Retired(ManuallyDrop::new(batch)))
     }
 
     fn retired(&mut self) -> &mut Batch<K, V> {
@@ -401,12 +424,12 @@ impl<K, V, X> DerefMut for Held<'_, K, V, X> {
 }
 
 /// What became of the nodes of a table that was replaced.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Nodes {
     /// They live on in the new table.
     MovedOn,
-    /// They go with the table.
-    Included,
+    /// They go with the table; so many.
+    Included(usize),
 }
 
 /// Memory that is unlinked and may still be looked at. Dropping it drops what is in it.
@@ -427,8 +450,18 @@ impl<K, V> Default for Batch<K, V> {
 }
 
 impl<K, V> Batch<K, V> {
-    fn len(&self) -> usize {
-        self.nodes.len() + self.locks.len() + self.tables.len()
+    /// Tables go at once: there are few, and they are large.
+    fn is_due(&self) -> bool {
+        self.nodes.len() + self.locks.len() >= BATCH || !self.tables.is_empty()
+    }
+
+    /// How many values, lock records and tables there are.
+    fn weight(&self) -> usize {
+        let in_tables = self.tables.iter().map(|(_, nodes)| match nodes {
+            Nodes::MovedOn => 1,
+            Nodes::Included(count) => 1 + count,
+        });
+        self.nodes.len() + self.locks.len() + in_tables.sum::<usize>()
     }
 }
 
@@ -446,7 +479,7 @@ impl<K, V> Drop for Batch<K, V> {
         for (table, nodes) in self.tables.drain(..) {
             // SAFETY: the batch owns the table, made from a `Box`; no reader holds it any more.
             let table = unsafe { Box::from_raw(table) };
-            if nodes == Nodes::Included {
+            if let Nodes::Included(_) = nodes {
                 self.nodes.extend(table.nodes());
             }
         }
@@ -455,25 +488,27 @@ impl<K, V> Drop for Batch<K, V> {
             let node = unsafe { Box::from_raw(node) };
             // Dropping runs the user's `Drop`. Its panic must not surface in whatever thread
             // happens to collect, nor keep the neighbours from being dropped.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(node)));
+            swallow_panic(|| drop(node));
         }
     }
 }
 
 /// What a lock holder took out, to be handed over after the lock is released.
-pub(crate) struct Retired<K, V>(Box<Batch<K, V>>);
+///
+/// Whoever drops it instead leaks it: there may be readers.
+pub(crate) struct Retired<K, V>(ManuallyDrop<Box<Batch<K, V>>>);
 
 impl<K: Send + 'static, V: Send + 'static> Retired<K, V> {
     /// Lets the epoch drop it when no reader can see it any more. `waiting` counts it until then.
     ///
     /// The caller holds no stripe lock: pinning may drop other garbage, which runs user code.
     pub(crate) fn hand_over(self, waiting: &Arc<Tally>) {
-        let pieces = self.0.len() as u64;
+        let pieces = self.0.weight() as u64;
         waiting.add(pieces);
         let counted = Arc::clone(waiting);
         let guard = epoch::pin();
         guard.defer(move || {
-            drop(self);
+            drop(ManuallyDrop::into_inner(self.0));
             counted.sub(pieces);
         });
         // This thread may never come back: let others drop the batch.

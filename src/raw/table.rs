@@ -4,7 +4,7 @@
 //! walks bucket by bucket and ends where the overflow count says that nobody went on.
 
 use crate::hash;
-use crate::sync::Canary;
+use crate::sync::{Canary, Tally};
 
 use super::bucket::{Bucket, SLOTS};
 use super::node::Node;
@@ -68,6 +68,21 @@ impl<K, V: 'static> Table<K, V> {
     #[inline(always)]
     fn after(&self, bucket: usize) -> usize {
         if bucket + 1 == self.len() { 0 } else { bucket + 1 }
+    }
+
+    /// Notes where the buckets lie, for `prefetch_described`.
+    pub(super) fn describe(&self, buckets: &Tally, count: &Tally) {
+        buckets.set(self.buckets.as_ptr().addr() as u64);
+        count.set(self.len() as u64);
+    }
+
+    /// Starts loading the home bucket of `hash` in a table that `describe` has noted, which may be
+    /// gone: a prefetch reads nothing.
+    #[inline(always)]
+    pub(super) fn prefetch_described(buckets: &Tally, count: &Tally, hash: u64) {
+        let home = hash::home(hash, count.get() as usize);
+        let buckets = std::ptr::without_provenance::<Bucket<K, V>>(buckets.get() as usize);
+        prefetch(buckets.wrapping_add(home));
     }
 
     #[inline(always)]

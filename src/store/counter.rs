@@ -82,7 +82,7 @@ where
         let value = step(from_bits(held.bits(entry.at)), delta).ok_or(CounterError::OutOfRange)?;
         held.count(&admitted);
         let stamp = held.next_stamp();
-        opens_lock(held, hash, entry);
+        opens_lock(held, hash, entry, now);
         held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
         Ok((value, Cas::issued(stamp)))
     }

@@ -160,7 +160,7 @@ where
         self.locked(hash, |held, now| {
             let at = self.opened_by(held, hash, key, token, now)?;
             held.detach_lock(at);
-            held.waiters.turn(hash);
+            held.waiters.turn(hash, now);
             Ok(())
         })
     }
@@ -176,7 +176,7 @@ where
                 return Ok::<_, Reentrant>(false);
             };
             held.detach_lock(at);
-            held.waiters.turn(hash);
+            held.waiters.turn(hash, now);
             Ok(true)
         });
         unlocked.unwrap_or(false)
@@ -192,7 +192,11 @@ where
         self.locked(hash, |held, now| {
             let at = self.opened_by(held, hash, key, token, now)?;
             let deadline = self.lock_deadline(time, now);
+            let before = held.lock_state(at).and_then(|lock| lock.deadline);
             held.set_lock_deadline(at, Some(deadline));
+            if before.is_some_and(|before| deadline < before) {
+                held.waiters.turn(hash, now); // They have set their alarms too late.
+            }
             Ok(deadline)
         })
     }

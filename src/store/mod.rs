@@ -207,7 +207,9 @@ where
         hash: u64,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        self.locked_stripe(self.stripe(hash), act)
+        let stripe = self.stripe(hash);
+        stripe.prefetch(hash);
+        self.locked_stripe(stripe, act)
     }
 
     #[inline(always)]
@@ -255,7 +257,7 @@ where
             held.unlink(at);
             held.tally.rare.expired += 1;
             if until.is_some() {
-                held.waiters.turn(hash);
+                held.waiters.turn(hash, now);
             }
             return None;
         }
@@ -263,7 +265,7 @@ where
             held.set_lock_deadline(at, None);
             lock = held.lock_state(at);
             held.tally.rare.locks_lapsed += 1;
-            held.waiters.turn(hash);
+            held.waiters.turn(hash, now);
         }
         Some(Live { at, expires, lock })
     }

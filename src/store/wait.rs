@@ -10,7 +10,6 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hash};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -21,10 +20,11 @@ use equivalent::Equivalent;
 use crate::epoch;
 use crate::error::{LockError, Reentrant, Refusal};
 use crate::raw::BlankLock;
+use crate::swallow::swallow_panic;
 use crate::time::{Tick, wake_all};
 
-use super::Store;
 use super::key_lock::{Locked, Request};
+use super::{Now, Store};
 
 /// The waiters of a stripe. There are hardly ever any, so they take one word.
 #[derive(Default)]
@@ -36,6 +36,25 @@ struct Line {
     queue: VecDeque<Waiter>,
     last_number: u64,
     leaving: Leaving,
+}
+
+impl Line {
+    /// Wakes the first waiter of `hash` that came after waiter `number`. Those whose patience is
+    /// over leave the queue: they have no claim, and may never be polled again.
+    fn turn_after(&mut self, hash: u64, number: u64, now: Tick) {
+        let wake = &mut self.leaving.wake;
+        self.queue.retain_mut(|waiter| {
+            let waits = waiter.until > now;
+            if !waits {
+                wake.extend(waiter.waker.take());
+            }
+            waits
+        });
+        let is_next = |waiter: &&mut Waiter| waiter.hash == hash && waiter.number > number;
+        if let Some(next) = self.queue.iter_mut().find(is_next) {
+            wake.extend(next.waker.take());
+        }
+    }
 }
 
 struct Waiter {
@@ -57,32 +76,25 @@ impl Leaving {
     pub(super) fn go(self) {
         wake_all(self.wake);
         for waker in self.spent {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+            swallow_panic(|| drop(waker));
         }
     }
 }
 
 impl Waiters {
     /// The lock of `hash` has ended: its first waiter may try.
-    pub(super) fn turn(&mut self, hash: u64) {
-        self.turn_after(hash, 0);
-    }
-
-    /// Wakes the first waiter of `hash` that came after waiter `number`.
-    fn turn_after(&mut self, hash: u64, number: u64) {
-        let Some(line) = &mut self.0 else { return };
-        let is_next = |waiter: &&mut Waiter| waiter.hash == hash && waiter.number > number;
-        if let Some(next) = line.queue.iter_mut().find(is_next) {
-            line.leaving.wake.extend(next.waker.take());
+    pub(super) fn turn(&mut self, hash: u64, now: &mut Now<'_>) {
+        if let Some(line) = &mut self.0 {
+            line.turn_after(hash, 0, now.get());
         }
     }
 
     /// Waiter `number` had its turn and found its key locked. Either somebody overtook it, or the
     /// turn was meant for another key of the same hash.
-    fn pass_on(&mut self, hash: u64, number: Option<u64>) {
-        let Some((line, number)) = self.0.as_ref().zip(number) else { return };
+    fn pass_on(&mut self, hash: u64, number: Option<u64>, now: Tick) {
+        let Some((line, number)) = self.0.as_mut().zip(number) else { return };
         if line.queue.iter().any(|waiter| waiter.number == number && waiter.waker.is_none()) {
-            self.turn_after(hash, number);
+            line.turn_after(hash, number, now);
         }
     }
 
@@ -151,6 +163,8 @@ where
     lock_time: Result<Duration, Duration>,
     until: Tick,
     number: Option<u64>,
+    /// The alarm set last: when, and for whom.
+    alarm: Option<(Tick, Waker)>,
     claim: C,
 }
 
@@ -178,7 +192,7 @@ where
         let hash = store.hash(key);
         let lock_time = store.lock_time(lock_time);
         let until = store.time().now().saturating_add(patience);
-        Self { store, key, hash, lock_time, until, number: None, claim }
+        Self { store, key, hash, lock_time, until, number: None, alarm: None, claim }
     }
 
     /// Waits.
@@ -189,10 +203,20 @@ where
         poll_fn(move |context| match self.attempt(context.waker()) {
             Attempt::Done(result) => Poll::Ready(result),
             Attempt::WaitUntil(tick) => {
-                self.store.time().wake_at(tick, context.waker());
+                self.set_alarm(tick, context.waker());
                 Poll::Pending
             }
         })
+    }
+
+    /// Asks the clock to wake `waker`, unless it has been asked already: a future may be polled
+    /// any number of times before its alarm goes off.
+    fn set_alarm(&mut self, at: Tick, waker: &Waker) {
+        let is_set = |(when, whom): &(Tick, Waker)| *when == at && whom.will_wake(waker);
+        if !self.alarm.as_ref().is_some_and(is_set) {
+            self.store.time().wake_at(at, waker);
+            self.alarm = Some((at, waker.clone()));
+        }
     }
 
     fn attempt<T>(&mut self, waker: &Waker) -> Attempt<Result<T, LockError>>
@@ -217,25 +241,22 @@ where
                     let locked = store.lock_at(held, hash, at, request, now);
                     return Ok(Attempt::Done(locked));
                 }
-                (Ok(_), Some(earlier)) => {
-                    // Those who came earlier go first; make sure that they know.
-                    held.waiters.turn(hash);
-                    earlier
-                }
+                // Those who came earlier go first; they were woken when the lock ended.
+                (Ok(_), Some(earlier)) => earlier,
                 (Err(Refusal::Locked { remaining }), earlier) => {
-                    held.waiters.pass_on(hash, *number);
+                    held.waiters.pass_on(hash, *number, now.get());
                     let lapse = now.get().saturating_add(remaining);
                     earlier.map_or(lapse, |earlier| earlier.min(lapse))
                 }
                 (Err(refusal), _) => {
                     held.waiters.leave(number.take());
-                    held.waiters.turn(hash);
+                    held.waiters.turn(hash, now);
                     return Err(LockError::from(refusal));
                 }
             };
             if now.get() >= until {
                 held.waiters.leave(number.take());
-                held.waiters.turn(hash);
+                held.waiters.turn(hash, now);
                 held.tally.rare.locks_refused += 1;
                 let remaining = again.since(now.get());
                 return Err(LockError::Locked { remaining });
@@ -263,11 +284,11 @@ where
     fn drop(&mut self) {
         let Some(number) = self.number.take() else { return };
         // Refused only inside an update closure; the queue forgets the waiter at its deadline.
-        let _ = self.store.locked(self.hash, |held, _| {
+        let _ = self.store.locked(self.hash, |held, now| {
             held.waiters.leave(Some(number));
             // It may have been woken in vain: pass the turn on. A waiter woken too early finds the
             // key locked and goes on waiting.
-            held.waiters.turn(self.hash);
+            held.waiters.turn(self.hash, now);
             Ok::<_, Reentrant>(())
         });
     }

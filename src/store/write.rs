@@ -179,7 +179,7 @@ where
         let expires = self.deadline(expiry, entry, now);
         let stamp = held.next_stamp();
         let at = entry.map(|entry| {
-            opens_lock(held, hash, entry);
+            opens_lock(held, hash, entry, now);
             entry.at
         });
         match (fresh.as_mut(), at) {
@@ -216,7 +216,7 @@ where
             admitted?;
             let entry = entry.ok_or(Refusal::Absent)?;
             let value = held.value_for(entry.at, &guard);
-            opens_lock(held, hash, &entry);
+            opens_lock(held, hash, &entry, now);
             held.unlink(entry.at);
             Ok(value)
         });
@@ -245,7 +245,7 @@ where
             let entry = entry.ok_or(Refusal::Absent)?;
             let expires = self.deadline(expiry, Some(&entry), now);
             if expires != entry.expires || condition.is_token_of(&entry) {
-                opens_lock(held, hash, &entry);
+                opens_lock(held, hash, &entry, now);
             }
             if expires != entry.expires {
                 let stamp = held.next_stamp();
@@ -265,9 +265,10 @@ where
         change: impl FnOnce(Option<&V>) -> Update<V>,
     ) -> Result<Updated, WriteError<K>> {
         let hash = self.hash(&key);
-        // Both stay outside the lock for the same reason as in `put`. The pin makes sure that a
+        // All stay outside the lock for the same reason as in `put`. The pin makes sure that a
         // read inside `change` nests and so does not run other garbage's drops under the lock.
         let mut key = Some(key);
+        let mut change = Some(change);
         let mut fresh = None;
         let _pin = epoch::pin();
         let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
@@ -278,6 +279,7 @@ where
             }
             admitted?;
             let at = entry.map(|entry| entry.at);
+            let change = change.take().expect("an update decides once");
             let decision = match at {
                 Some(at) => change(Some(&held.value(at))),
                 None => change(None),
@@ -306,12 +308,16 @@ where
 
 /// A write is about to end the key's lock, if there is one: the next in line may try.
 #[inline]
-pub(super) fn opens_lock<K, V>(held: &mut HeldStripe<'_, K, V>, hash: u64, entry: &Live)
-where
+pub(super) fn opens_lock<K, V>(
+    held: &mut HeldStripe<'_, K, V>,
+    hash: u64,
+    entry: &Live,
+    now: &mut Now<'_>,
+) where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
     if entry.lock.is_some() {
-        held.waiters.turn(hash);
+        held.waiters.turn(hash, now);
     }
 }

@@ -54,11 +54,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "dropped without deferral",
         file: "raw/stripe.rs",
-        find: "        epoch::pin().defer(move || {
-            drop(self);
+        find: "        guard.defer(move || {
+            drop(ManuallyDrop::into_inner(self.0));
             counted.sub(pieces);
         });",
-        replace: "        drop(self);
+        replace: "        drop(ManuallyDrop::into_inner(self.0));
         counted.sub(pieces);",
         model: "overwrite_against_reads",
         bound: 2,
@@ -215,11 +215,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
-        find: "        let mut held = stripe.hold();
-        let result = act(&mut held, &mut Now { time: &self.time, sampled: None });",
+        find: "        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
+        let held = scope.held.as_mut().expect(\"held until the scope ends\");
+        act(held, &mut Now { time: &self.time, sampled: None })",
         replace: "        let early = Some(self.time.now());
-        let mut held = stripe.hold();
-        let result = act(&mut held, &mut Now { time: &self.time, sampled: early });",
+        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
+        let held = scope.held.as_mut().expect(\"held until the scope ends\");
+        act(held, &mut Now { time: &self.time, sampled: early })",
         model: "late_touch_against_write_that_expired",
         bound: 3,
     },
@@ -235,8 +237,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "table published relaxed",
         file: "raw/stripe.rs",
-        find: "self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)",
-        replace: "self.stripe.table.0.swap(Box::into_raw(Box::new(fresh)), Ordering::Relaxed)",
+        find: "current.table.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)",
+        replace: "current.table.swap(Box::into_raw(Box::new(fresh)), Ordering::Relaxed)",
         model: "growth_and_write_against_reads",
         bound: 2,
     },
@@ -281,8 +283,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "table loaded relaxed",
         file: "raw/stripe.rs",
-        find: "let table = self.table.0.load(Ordering::Acquire);",
-        replace: "let table = self.table.0.load(Ordering::Relaxed);",
+        find: "let table = self.current.0.table.load(Ordering::Acquire);",
+        replace: "let table = self.current.0.table.load(Ordering::Relaxed);",
         model: "growth_and_write_against_reads",
         bound: 2,
     },
