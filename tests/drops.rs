@@ -328,7 +328,6 @@ fn reads_and_writes_from_the_destructor_of_a_thread_local() {
 }
 
 #[test]
-#[ignore = "what an idle thread handed over stays in its own bag, out of everybody's reach"]
 fn what_an_idle_thread_removed_can_be_reclaimed_by_another() {
     let register = Register::default();
     let cache = Cache::builder().stripes(1).build().unwrap();

@@ -179,12 +179,13 @@ where
     }
 
     #[inline]
+    #[expect(clippy::manual_hash_one, reason = "the two may differ, see below")]
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64
     where
         S: BuildHasher,
     {
-        // Not `hash_one`: a hasher may hash a type and its borrowed form differently there, if it
-        // knows the type (ahash does, where it can specialise).
+        // `hash_one` may hash a type and its borrowed form differently, if it knows the type: ahash
+        // does so where it can specialise.
         let mut hasher = self.hasher.build_hasher();
         key.hash(&mut hasher);
         hash::spread(hasher.finish())
