@@ -1,5 +1,6 @@
 //! A stripe: a table that readers walk freely, and a lock that all its writers take.
 
+use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -343,6 +344,27 @@ where
     /// Moves the deadline of the entry's lock; `None` makes its lapse real.
     pub(crate) fn set_lock_deadline(&mut self, at: At, deadline: Option<Tick>) {
         self.node(at).set_deadline(deadline);
+    }
+
+    /// Recounts what the stripe promises from its nodes.
+    ///
+    /// # Panics
+    ///
+    /// If something does not add up.
+    pub(crate) fn validate(&self) {
+        // SAFETY: the lock is held.
+        let nodes = unsafe { self.table().validate() };
+        assert_eq!(nodes, self.stripe.len(), "the count of entries is wrong");
+        let mut stamps = HashSet::new();
+        for node in self.table().nodes() {
+            // SAFETY: [R2] the lock is held.
+            let node = unsafe { &*node };
+            let token = node.lock_state().map(|lock| lock.token);
+            for stamp in token.into_iter().chain([node.stamp()]) {
+                assert!(stamps.insert(stamp), "a stamp is there twice");
+                assert!(self.writer.stamps.has_issued(stamp), "a stamp nobody drew");
+            }
+        }
     }
 
     /// Makes every key of the stripe absent, by a fresh table; the old one goes as one piece.

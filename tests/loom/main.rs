@@ -20,6 +20,11 @@
 mod harness;
 mod spec;
 
+/// The model checker the harness runs under.
+mod checker {
+    pub(crate) use loom::{sync, thread};
+}
+
 use harness::{Model, Op::*, Seen};
 
 /// Declares models: name, operations of the stage, operations of each thread.
