@@ -20,6 +20,9 @@ use super::word::{ValueRef, is_word};
 /// How many retired pieces a stripe gathers before it hands them over: one deferral for all.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
 
+/// The size, in buckets, at which stripes are put out of step.
+const STAGGERED: usize = 16;
+
 /// One lock domain of a cache. `X` is what the layer above keeps under the same lock.
 pub(crate) struct Stripe<K, V, X> {
     /// On a line of its own, written only when the table grows: readers share it undisturbed.
@@ -378,7 +381,14 @@ where
     /// Moves the entries to a table half as large again.
     pub(crate) fn grow(&mut self) {
         let old = self.table();
-        let grown = Table::new(old.len() + old.len().div_ceil(2));
+        let mut buckets = old.len() + old.len().div_ceil(2);
+        if old.len() < STAGGERED && buckets >= STAGGERED {
+            // Once in its life each stripe takes a step of its own size, so that the stripes do not
+            // all grow at the same time and are not all half empty at the same time.
+            let (place, of) = self.writer.stamps.place();
+            buckets += buckets / 2 * place / of;
+        }
+        let grown = Table::new(buckets);
         // SAFETY: the lock is held and `old` is the stripe's table.
         unsafe { grown.fill_from(old) };
         let old = self.swap_table(grown);
