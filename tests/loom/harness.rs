@@ -426,10 +426,10 @@ impl Model {
 }
 
 /// Counts itself.
-#[cfg(caskade_loom)]
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 struct Counted(Arc<std::sync::atomic::AtomicUsize>);
 
-#[cfg(caskade_loom)]
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 impl Counted {
     fn new(alive: &Arc<std::sync::atomic::AtomicUsize>) -> Self {
         alive.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -437,14 +437,14 @@ impl Counted {
     }
 }
 
-#[cfg(caskade_loom)]
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
-#[cfg(caskade_loom)]
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 pub(crate) fn drops_are_exact() {
     loom::model(|| {
         let alive = Arc::default();
