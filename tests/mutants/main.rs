@@ -29,7 +29,8 @@ impl Copy {
         let root = target.join("copy");
         let _ = fs::remove_dir_all(&root);
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for part in ["Cargo.toml", "Cargo.lock", "src", "tests/loom", "benches"] {
+        for part in ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "examples", "benches"]
+        {
             copy_tree(&source.join(part), &root.join(part));
         }
         Self { root, target }
@@ -96,6 +97,16 @@ fn copy_tree(from: &Path, to: &Path) {
     } else {
         fs::create_dir_all(to.parent().expect("inside the copy")).expect("the folder is ours");
         fs::copy(from, to).expect("the target folder is ours");
+    }
+}
+
+/// A mutant whose text is gone would plant nothing.
+#[test]
+fn every_mutant_still_fits() {
+    for Mutant { name, file, find, .. } in MUTANTS.iter().chain(EQUIVALENT) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+        let source = fs::read_to_string(path).expect("the file exists");
+        assert_eq!(source.matches(find).count(), 1, "{name}: its text in {file}");
     }
 }
 

@@ -77,9 +77,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "retired before it is unlinked",
         file: "raw/stripe.rs",
         find: "let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
-        self.writer.retired.push_node(old);",
+        self.retired().push_node(old);",
         replace: "let bucket = self.table().bucket(at.bucket);
-        self.writer.retired.push_node(bucket.node(at.slot));
+        self.retired().push_node(bucket.node(at.slot));
         if let Some(retired) = self.take_retired() {
             retired.hand_over(&Arc::default());
         }
@@ -207,8 +207,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "expired entry removed without a second decision",
         file: "store/mod.rs",
-        find: "if held.expires(at).is_some_and(|at| at <= now.get()) {",
-        replace: "if held.expires(at).is_some() {",
+        find: "if expires.is_some_and(|at| at <= now.get()) {",
+        replace: "if expires.is_some() {",
         model: "touch_that_shortens",
         bound: 2,
     },
@@ -255,7 +255,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "old table dropped at once",
         file: "raw/stripe.rs",
-        find: "self.writer.retired.tables.push((old, Nodes::MovedOn));",
+        find: "self.retired().tables.push((old, Nodes::MovedOn));",
         replace: "// SAFETY: none, this is the fault.
         drop(unsafe { Box::from_raw(old) });",
         model: "growth_and_write_against_reads",
