@@ -140,7 +140,8 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     ///
     /// This is not a limit. Each stripe gets an equal share of the room, while keys spread only
     /// about equally, so some stripes grow a little before all `count` entries are there.
-    /// [`Cache::clear`] gives the room back.
+    /// [`Cache::clear`] gives the room back. Where there is not so much memory, building the cache
+    /// ends as any failed allocation does.
     ///
     /// # Examples
     ///
@@ -237,11 +238,6 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     ///
     /// * [`BuildError::Stripes`]: the stripe count is out of range.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
-    ///
-    /// # Panics
-    ///
-    /// If the room asked for with [`initial_entries`](Self::initial_entries) is more than an address
-    /// space can hold.
     ///
     /// # Examples
     ///

@@ -118,7 +118,7 @@ impl<T> Error for WriteError<T> {}
 ///     Refusal::Locked { remaining } => format!("again in {} s", remaining.as_secs()),
 ///     other => other.to_string(),
 /// };
-/// assert!(advice.starts_with("again in 1")); // up to 15 seconds
+/// assert!(advice.starts_with("again in")); // 14 s or so
 /// # drop(held);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -207,7 +207,8 @@ const REENTRANT: &str = "called from inside an operation that holds a stripe loc
 pub enum LockError {
     /// There is no entry to lock.
     Absent,
-    /// Somebody holds the lock; the waiting forms say this when their time is up.
+    /// Somebody holds the lock. The waiting forms say this when their time is up, also if all that
+    /// is in the way is others who wait in front.
     Locked {
         /// How long until the lock opens by itself; in the waiting forms less, if the patience of
         /// somebody who waits in front ends before that.

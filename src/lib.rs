@@ -96,7 +96,9 @@
 //! `Hash`, `Eq`, `Clone` and closures may panic: the panic reaches the caller, the entry is as it
 //! was, and nothing is poisoned. A panic in `Drop` of a value that is dropped later, by whatever
 //! thread, and in a waker, is swallowed. Inside [`update`](Cache::update)'s closure the cache can be
-//! read, where deadlines are judged by the clock alone; writes of any cache are refused there.
+//! read, where deadlines are judged by the clock alone; writes of any cache are refused there, and
+//! [`clear`](Cache::clear), [`reclaim`](Cache::reclaim), [`stats`](Cache::stats) and
+//! [`lock_remaining`](Cache::lock_remaining), which have no error to return, panic.
 //!
 //! # Names elsewhere
 //!

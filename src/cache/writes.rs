@@ -500,7 +500,7 @@ where
     /// it decides; it runs at most once. It sees the value by reference, so a panic in it cannot
     /// leave the value half changed.
     ///
-    /// Other keys of the same stripe wait meanwhile: keep it short. For anything that takes time
+    /// Writes of other keys of the same stripe wait meanwhile: keep it short. For anything that takes time
     /// there is [`fetch_update`](Self::fetch_update).
     ///
     /// Inside `change` the cache can be read. Every write of any cache is refused there with
