@@ -217,6 +217,13 @@ where
         self.store.stats().expect("stats is not called from inside an update closure")
     }
 
+    /// Recounts the table's invariants from its nodes and panics if one does not hold: for tests,
+    /// which end with it.
+    #[doc(hidden)]
+    pub fn validate(&self) {
+        self.store.validate();
+    }
+
     /// Opens a session: many reads under one pin, returning references.
     ///
     /// # Concurrency

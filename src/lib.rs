@@ -86,10 +86,11 @@
 //! # Memory
 //!
 //! An entry takes one allocation with 24 bytes beside key and value (values of up to 16 bytes count
-//! 16), and between 11 and 17 bytes in the table, depending on when it last grew: about 60 bytes for
-//! `u64` to `u64`. Numbers of up to 64 bits, `bool` and `char` as values change in place; any other
-//! value is replaced with its node when it is overwritten. What was removed is dropped when no reader can
-//! see it any more, in batches, by whichever thread comes by; [`Cache::reclaim`] does it now.
+//! 16), and between 11 and 17 bytes in its stripe's table, depending on when that last grew; stripes
+//! grow out of step, so that 14 is the mean. That makes 62 bytes for `u64` to `u64`. Numbers of up
+//! to 64 bits, `bool` and `char` as values change in place; any other value is replaced with its
+//! node when it is overwritten. What was removed is dropped when no reader can see it any more, in
+//! batches, by whichever thread comes by; [`Cache::reclaim`] does it now.
 //!
 //! # User code
 //!

@@ -142,6 +142,16 @@ impl StampSource {
         Self { last, step: u32::try_from(stripes).expect("at most 65536 stripes") }
     }
 
+    /// The number of this stripe, and of how many.
+    pub(crate) fn place(&self) -> (usize, usize) {
+        ((self.last % u64::from(self.step)) as usize, self.step as usize)
+    }
+
+    /// Whether `stamp` may have come from here.
+    pub(crate) fn has_issued(&self, stamp: u64) -> bool {
+        stamp <= self.last && (self.last - stamp) % u64::from(self.step) == 0
+    }
+
     /// The next stamp: never zero, never all ones, never seen before.
     pub(crate) fn next(&mut self) -> u64 {
         self.last += u64::from(self.step);

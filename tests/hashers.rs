@@ -69,6 +69,7 @@ const HASHERS: &[(&str, By)] = &[
 
 /// Compares every key, present or absent, with what it should be.
 fn check(cache: &Cache<u64, String, By>, expected: &HashMap<u64, String>, what: &str) {
+    cache.validate();
     assert_eq!(cache.len(), expected.len(), "{what}");
     let keys: Vec<_> = (0..2 * KEYS).collect();
     let found = cache.get_many(&keys);

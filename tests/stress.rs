@@ -448,6 +448,7 @@ fn churn_against_iteration() {
         }
     });
     assert_eq!(cache.iter().count(), cache.len());
+    cache.validate();
 }
 
 #[test]
@@ -468,6 +469,7 @@ fn everything_at_once_in_real_time() {
     let stats = cache.stats();
     assert!(stats.expired > 0 && stats.locks_taken > 0 && stats.conflicts > 0, "{stats:?}");
     assert_eq!(stats.entries as usize, cache.len());
+    cache.validate();
     drop(cache);
     assert!(settles(|| register.alive() == 0));
 }

@@ -48,6 +48,16 @@ impl Meta {
         Matches(zeros & TAGS)
     }
 
+    /// The tag of one slot.
+    pub(super) fn tag(self, slot: usize) -> u8 {
+        (self.0 >> (8 * slot)) as u8
+    }
+
+    /// Whether the overflow count agrees with a recount.
+    pub(super) fn overflow_is(self, recounted: u64) -> bool {
+        self.overflow() == recounted || self.overflow() == OVERFLOW_STUCK
+    }
+
     /// All slots in use.
     pub(super) fn occupied(self) -> Matches {
         Matches(self.0 & HIGH_BITS & TAGS)

@@ -177,7 +177,7 @@ impl<K, V: 'static> Node<K, V> {
         }
     }
 
-    /// Looks at the node without a lock. The caller holds a guard that keeps it alive [R1].
+    /// Looks at the node without a lock. The caller holds a guard that keeps it alive (R1).
     #[inline(always)]
     pub(crate) fn view(&self) -> View<'_, V> {
         self.canary.observe();
@@ -233,7 +233,7 @@ impl<K, V: 'static> Node<K, V> {
 
     /// The lock record that a value of `times` names.
     ///
-    /// It is alive as long as the node or the guard that protects the reader [R5].
+    /// It is alive as long as the node or the guard that protects the reader (R5).
     fn record(&self, times: u64) -> Option<&LockRecord> {
         if !names_record(times) {
             return None;

@@ -1,5 +1,6 @@
 //! A stripe: a table that readers walk freely, and a lock that all its writers take.
 
+use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use super::word::{ValueRef, is_word};
 
 /// How many retired pieces a stripe gathers before it hands them over: one deferral for all.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
+
+/// The size, in buckets, at which stripes are put out of step.
+const STAGGERED: usize = 16;
 
 /// One lock domain of a cache. `X` is what the layer above keeps under the same lock.
 pub(crate) struct Stripe<K, V, X> {
@@ -345,6 +349,27 @@ where
         self.node(at).set_deadline(deadline);
     }
 
+    /// Recounts what the stripe promises from its nodes.
+    ///
+    /// # Panics
+    ///
+    /// If something does not add up.
+    pub(crate) fn validate(&self) {
+        // SAFETY: the lock is held.
+        let nodes = unsafe { self.table().validate() };
+        assert_eq!(nodes, self.stripe.len(), "the count of entries is wrong");
+        let mut stamps = HashSet::new();
+        for node in self.table().nodes() {
+            // SAFETY: [R2] the lock is held.
+            let node = unsafe { &*node };
+            let token = node.lock_state().map(|lock| lock.token);
+            for stamp in token.into_iter().chain([node.stamp()]) {
+                assert!(stamps.insert(stamp), "a stamp is there twice");
+                assert!(self.writer.stamps.has_issued(stamp), "a stamp nobody drew");
+            }
+        }
+    }
+
     /// Makes every key of the stripe absent, by a fresh table; the old one goes as one piece.
     pub(crate) fn clear(&mut self) {
         let gone = self.stripe.len();
@@ -356,7 +381,14 @@ where
     /// Moves the entries to a table half as large again.
     pub(crate) fn grow(&mut self) {
         let old = self.table();
-        let grown = Table::new(old.len() + old.len().div_ceil(2));
+        let mut buckets = old.len() + old.len().div_ceil(2);
+        if old.len() < STAGGERED && buckets >= STAGGERED {
+            // Once in its life each stripe takes a step of its own size, so that the stripes do not
+            // all grow at the same time and are not all half empty at the same time.
+            let (place, of) = self.writer.stamps.place();
+            buckets += buckets / 2 * place / of;
+        }
+        let grown = Table::new(buckets);
         // SAFETY: the lock is held and `old` is the stripe's table.
         unsafe { grown.fill_from(old) };
         let old = self.swap_table(grown);

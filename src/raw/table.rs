@@ -90,6 +90,46 @@ impl<K, V: 'static> Table<K, V> {
         &self.buckets[hash::home(hash, self.len())]
     }
 
+    /// Recounts tags and overflow counts from the nodes, and returns how many nodes there are.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock.
+    ///
+    /// # Panics
+    ///
+    /// If something does not add up.
+    pub(super) unsafe fn validate(&self) -> usize {
+        let mut passed = vec![0; self.len()];
+        let mut nodes = 0;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            for slot in 0..SLOTS {
+                let node = bucket.node(slot);
+                let tag = bucket.meta().tag(slot);
+                // SAFETY: a pointer in a slot is null or a node's, alive under the lock [R2].
+                let Some(node) = (unsafe { node.as_ref() }) else {
+                    assert_eq!(tag, 0, "an empty slot has a tag");
+                    continue;
+                };
+                nodes += 1;
+                assert_eq!(tag, hash::tag(node.hash()), "a node has another tag");
+                let mut on_the_way = hash::home(node.hash(), self.len());
+                while on_the_way != index {
+                    passed[on_the_way] += 1;
+                    on_the_way = self.after(on_the_way);
+                }
+                // SAFETY: the lock is held.
+                let found = unsafe { self.find(node.hash(), |other| std::ptr::eq(other, node)) };
+                let at = found.map(|(At { bucket, slot }, _)| (bucket, slot));
+                assert_eq!(at, Some((index, slot)), "[R6] a node cannot be found");
+            }
+        }
+        for (bucket, passed) in self.buckets.iter().zip(passed) {
+            assert!(bucket.meta().overflow_is(passed), "[R6] an overflow count is wrong");
+        }
+        nodes
+    }
+
     /// Starts loading the bucket where a look-up begins.
     #[inline(always)]
     pub(super) fn prefetch_home(&self, hash: u64) {
@@ -112,7 +152,7 @@ impl<K, V: 'static> Table<K, V> {
     /// # Safety
     ///
     /// Nodes of this table must not be dropped during the call: the caller holds a guard taken
-    /// before the table was found [R1], or the stripe lock [R2].
+    /// before the table was found (R1), or the stripe lock (R2).
     #[inline(always)]
     pub(super) unsafe fn find(
         &self,

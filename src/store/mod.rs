@@ -316,6 +316,13 @@ where
         Ok(())
     }
 
+    /// Recounts what the stripes promise.
+    pub(crate) fn validate(&self) {
+        for stripe in &self.stripes {
+            stripe.hold().validate();
+        }
+    }
+
     pub(crate) fn stats(&self) -> Result<Stats, Reentrant> {
         let mut stats = Stats::default();
         self.reads.add_to(&mut stats);

@@ -99,10 +99,10 @@ where
                 *place = Some((key, search));
                 filled += 1;
             }
-            for (_, search) in group.iter_mut().flatten() {
+            for (_, search) in group[..filled].iter_mut().flatten() {
                 search.advance();
             }
-            for (key, search) in group.into_iter().flatten() {
+            for &(key, search) in group[..filled].iter().flatten() {
                 visit(key, self.conclude(search, key, guard));
             }
             if filled < GROUP {

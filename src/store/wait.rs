@@ -34,7 +34,6 @@ pub(super) struct Waiters(Option<Box<Line>>);
 #[derive(Default)]
 struct Line {
     queue: VecDeque<Waiter>,
-    last_number: u64,
     leaving: Leaving,
 }
 
@@ -59,6 +58,8 @@ impl Line {
 
 struct Waiter {
     hash: u64,
+    /// A stamp of the stripe: rising, and never given to another waiter, however late this one
+    /// comes to leave.
     number: u64,
     until: Tick,
     /// Taken out when the waiter is woken; it brings a new one when it is polled.
@@ -125,17 +126,14 @@ impl Waiters {
         line.queue.iter().filter(before).filter(waits).map(|waiter| waiter.until).min()
     }
 
-    /// Lines up, or brings a new waker.
-    fn line_up(&mut self, hash: u64, number: Option<u64>, until: Tick, waker: Waker) -> u64 {
+    /// Lines up under `number`, or brings a new waker.
+    fn line_up(&mut self, hash: u64, number: u64, until: Tick, waker: Waker) {
         let line = self.0.get_or_insert_default();
-        if let Some(waiter) = line.queue.iter_mut().find(|waiter| Some(waiter.number) == number) {
+        if let Some(waiter) = line.queue.iter_mut().find(|waiter| waiter.number == number) {
             line.leaving.spent.extend(waiter.waker.replace(waker));
-            return waiter.number;
+        } else {
+            line.queue.push_back(Waiter { hash, number, until, waker: Some(waker) });
         }
-        line.last_number += 1;
-        let number = line.last_number;
-        line.queue.push_back(Waiter { hash, number, until, waker: Some(waker) });
-        number
     }
 
     fn leave(&mut self, number: Option<u64>) {
@@ -262,7 +260,8 @@ where
                 return Err(LockError::Locked { remaining });
             }
             if let Some(waker) = waker.take() {
-                *number = Some(held.waiters.line_up(hash, *number, until, waker));
+                let place = *number.get_or_insert_with(|| held.next_stamp());
+                held.waiters.line_up(hash, place, until, waker);
             }
             Ok(Attempt::WaitUntil(again.min(until)))
         });

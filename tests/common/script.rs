@@ -337,8 +337,10 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         assert_eq!(self.cache(0).len(), live, "{self:?}");
         assert_eq!(self.cache(0).is_empty(), live == 0);
         assert_eq!(self.cache(0).stats().entries, live as u64, "{self:?}");
+        self.cache(0).validate();
         self.concerning_all(Op::Clear);
         assert_eq!(self.cache(0).len(), 0);
+        self.cache(0).validate();
         self.compare_all();
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::checker::sync::atomic::{AtomicU64, Ordering};
 use caskade::{Cache, CacheBuilder, Cas, Clock, Expiry, LockError, Refusal, UnlockError};
-use loom::sync::atomic::{AtomicU64, Ordering};
 
 use crate::spec::{Event, Response, linearizable};
 
@@ -47,7 +47,7 @@ pub(crate) enum Op {
 pub(crate) enum Seen {
     /// The last stamp of the stage.
     Stage,
-    /// The last stamp this thread has read; zero-like if it saw none.
+    /// The last stamp this thread has read.
     Last,
     /// The token of this thread's last lock.
     Token,
@@ -115,15 +115,21 @@ struct Boxed(u64);
 /// What the harness needs of a cache, for both kinds of value.
 trait Operations: Send + Sync {
     fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)>;
+
+    fn validate(&self);
 }
 
 macro_rules! operations {
     ($value:ty, $make:expr, $number:expr, $increment:expr) => {
         impl Operations for Cache<u64, $value, SameHash> {
+            fn validate(&self) {
+                Cache::validate(self);
+            }
+
             fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)> {
                 let make = $make;
                 let number = $number;
-                let cas = |raw: u64| Cas::try_from(raw.max(1)).expect("a stamp");
+                let cas = |raw: u64| Cas::try_from(raw).expect("a stamp");
                 let entry = |found: Option<(u64, Option<Cas>)>| {
                     found.map_or(Response::Absent, |(value, cas)| Response::Entry {
                         value,
@@ -145,7 +151,7 @@ macro_rules! operations {
                         let session = self.pin();
                         let found = session.get(&key);
                         let first = entry(found.as_ref().map(|found| (number(found), found.cas())));
-                        loom::thread::yield_now();
+                        crate::checker::thread::yield_now();
                         assert_eq!(first, entry(found.map(|found| (number(&found), found.cas()))));
                         one(key, first)
                     }
@@ -318,6 +324,8 @@ impl Run {
             Op::Cas(_, Seen::Token, _) | Op::Unlock(_) | Op::Renew(_) => memory.token,
             _ => 0,
         };
+        // Whoever has seen no stamp gives one that nobody was ever given.
+        let given = if given == 0 { u64::MAX - 1 } else { given };
         let began = self.tick();
         let responses = self.cache.run(op, given, &self.clock);
         let ended = self.tick();
@@ -379,13 +387,15 @@ impl Model {
     }
 
     /// Runs the model in every way loom finds.
+    #[cfg(caskade_loom)]
     pub(crate) fn check(self) {
         let mut builder = loom::model::Builder::new();
         builder.max_branches = 50_000;
         builder.check(move || self.run());
     }
 
-    fn run(&self) {
+    /// Runs the model once, in the schedule of whoever calls.
+    pub(crate) fn run(&self) {
         let words = self.stage.first() == Some(&Op::Word);
         let run = Arc::new(Run::new(words));
         let mut memory = Memory::default();
@@ -400,7 +410,9 @@ impl Model {
             .map(|ops| {
                 let run = Arc::clone(&run);
                 let mut memory = memory;
-                loom::thread::spawn(move || ops.iter().for_each(|&op| run.perform(op, &mut memory)))
+                crate::checker::thread::spawn(move || {
+                    ops.iter().for_each(|&op| run.perform(op, &mut memory))
+                })
             })
             .collect();
         last.iter().for_each(|&op| run.perform(op, &mut memory));
@@ -409,12 +421,15 @@ impl Model {
         }
         run.perform(Op::Get(1), &mut memory);
         run.assert_linearizable();
+        run.cache.validate();
     }
 }
 
 /// Counts itself.
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 struct Counted(Arc<std::sync::atomic::AtomicUsize>);
 
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 impl Counted {
     fn new(alive: &Arc<std::sync::atomic::AtomicUsize>) -> Self {
         alive.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -422,12 +437,14 @@ impl Counted {
     }
 }
 
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
+#[cfg(all(caskade_loom, not(crossbeam_loom)))]
 pub(crate) fn drops_are_exact() {
     loom::model(|| {
         let alive = Arc::default();
@@ -435,7 +452,7 @@ pub(crate) fn drops_are_exact() {
         cache.insert(1, Counted::new(&alive)).expect("stored");
         let other = cache.clone();
         let counter = Arc::clone(&alive);
-        let writer = loom::thread::spawn(move || {
+        let writer = crate::checker::thread::spawn(move || {
             other.insert(1, Counted::new(&counter)).expect("stored");
             drop(other);
         });

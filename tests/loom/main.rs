@@ -20,6 +20,11 @@
 mod harness;
 mod spec;
 
+/// The model checker the harness runs under.
+mod checker {
+    pub(crate) use loom::{sync, thread};
+}
+
 use harness::{Model, Op::*, Seen};
 
 /// Declares models: name, operations of the stage, operations of each thread.
@@ -113,7 +118,9 @@ models! {
         | [GetMany(A, B)] | [Insert(A, 2), Remove(B)];
 }
 
-/// Dropping the cache drops every value exactly once, those in flight included.
+/// Dropping the cache drops every value exactly once, those in flight included. Over the stand-in
+/// only: `crossbeam-epoch` drops what is left in its bags when it sees fit.
+#[cfg(not(crossbeam_loom))]
 #[test]
 fn every_value_is_dropped_once() {
     harness::drops_are_exact();

@@ -157,6 +157,9 @@ impl State {
                     return refused(why);
                 }
                 let Response::Stored(stamp) = response else { return None };
+                if entry.expires == Some(at) {
+                    return (stamp == entry.stamp).then_some(self);
+                }
                 self.store(entry.value, stamp, Some(at))
             }
             Op::Lock(_) => {
