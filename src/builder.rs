@@ -16,6 +16,8 @@ const LOCK_TIME: Duration = Duration::from_secs(15);
 
 /// Builds a [`Cache`].
 ///
+/// Every setting has a default; [`build`](Self::build) checks them all.
+///
 /// # Examples
 ///
 /// ```
@@ -27,6 +29,7 @@ const LOCK_TIME: Duration = Duration::from_secs(15);
 ///     .initial_entries(10_000)
 ///     .build()?;
 /// cache.insert("k", 1)?;
+/// assert_eq!(cache.get("k"), Some(1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct CacheBuilder<K, V, S = ahash::RandomState> {
@@ -57,6 +60,23 @@ impl<K, V> CacheBuilder<K, V> {
 
 impl<K, V, S> CacheBuilder<K, V, S> {
     /// Hashes keys with `hasher`. Default: ahash, keyed at random for each cache.
+    ///
+    /// The random key keeps others from choosing keys that collide. A hasher without one is for keys
+    /// that nobody hostile chooses. Whatever it returns is mixed once more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    /// use std::hash::{BuildHasherDefault, DefaultHasher};
+    ///
+    /// // The same hashes in every run, so that a benchmark can be repeated.
+    /// let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    /// let cache = Cache::builder().hasher(hasher).build()?;
+    /// cache.insert("k", 1)?;
+    /// assert_eq!(cache.get("k"), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> CacheBuilder<K, V, T> {
         CacheBuilder {
@@ -72,6 +92,20 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     }
 
     /// Takes the time from `clock`. Default: [`SystemClock`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Expiry, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// cache.insert_with("k", 1, Expiry::After(Duration::from_secs(3600)))?;
+    /// clock.advance(Duration::from_secs(3600)); // a test need not wait an hour
+    /// assert_eq!(cache.get("k"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Box::new(clock);
@@ -80,35 +114,118 @@ impl<K, V, S> CacheBuilder<K, V, S> {
 
     /// How many stripes, and so how many writers at once, the cache has: 1 to 65 536, rounded up
     /// to a power of two. Default: four for each processor, at least 64.
+    ///
+    /// Readers do not care. Fewer stripes save some memory in a program that has many small caches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{BuildError, Cache};
+    ///
+    /// let small = Cache::builder().stripes(4).build()?;
+    /// small.insert("k", 1)?;
+    ///
+    /// let error = Cache::<u32, u32>::builder().stripes(65_537).build().unwrap_err();
+    /// assert_eq!(error, BuildError::Stripes(65_537));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stripes(mut self, count: usize) -> Self {
         self.stripes = Some(count);
         self
     }
 
-    /// Makes room for `count` entries at once, so that tables need not grow until then. Default: 0.
+    /// Makes room for `count` entries when the cache is built, so that its tables need not grow
+    /// step by step. Default: 0.
+    ///
+    /// This is not a limit. Each stripe gets an equal share of the room, while keys spread only
+    /// about equally, so some stripes grow a little before all `count` entries are there.
+    /// [`Cache::clear`] gives the room back. Where there is not so much memory, building the cache
+    /// ends as any failed allocation does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::builder().initial_entries(1000).build()?;
+    /// for n in 0..2000 {
+    ///     cache.insert(n, n)?; // the second thousand finds room as well
+    /// }
+    /// assert_eq!(cache.len(), 2000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn initial_entries(mut self, count: usize) -> Self {
         self.initial_entries = count;
         self
     }
 
-    /// How long an entry lives whose writer gives no [`Expiry`](crate::Expiry). Default: for ever.
+    /// How long an entry lives whose writer gives no [`Expiry`](crate::Expiry), counted from each
+    /// such write; reading does not prolong it. Zero is gone at once, over 146 years is for ever.
+    /// Default: for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let life = Duration::from_secs(300);
+    /// let cache = Cache::builder().clock(clock.clone()).time_to_live(life).build()?;
+    /// cache.insert("k", 1)?;
+    /// clock.advance(Duration::from_secs(299));
+    /// assert_eq!(cache.get("k"), Some(1));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.get("k"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn time_to_live(mut self, life: Duration) -> Self {
         self.time_to_live = Some(life);
         self
     }
 
-    /// How long a key lock holds whose taker does not say. Default: 15 seconds,
-    /// or the maximum if that is less.
+    /// How long a key lock holds whose taker does not say: from one nanosecond to the maximum.
+    /// Default: 15 seconds, or the maximum if that is less.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    /// use std::time::Duration;
+    ///
+    /// let cache = Cache::builder().default_lock_time(Duration::from_secs(2)).build()?;
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?; // if its holder dies, others wait two seconds
+    /// assert!(held.remaining() <= Duration::from_secs(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn default_lock_time(mut self, time: Duration) -> Self {
         self.default_lock_time = Some(time);
         self
     }
 
-    /// The longest time a key lock may be taken for. Default: 15 seconds.
+    /// The longest time a key lock may be taken or renewed for, more than zero. Default: 15
+    /// seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, LockError};
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let cache = Cache::builder().max_lock_time(minute).build()?;
+    /// cache.insert("k", 1)?;
+    /// let error = cache.get_and_lock_for("k", 2 * minute).unwrap_err();
+    /// assert_eq!(error, LockError::TooLong { max: minute });
+    /// let held = cache.get_and_lock_for("k", minute)?;
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_lock_time(mut self, time: Duration) -> Self {
         self.max_lock_time = time;
@@ -121,6 +238,20 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     ///
     /// * [`BuildError::Stripes`]: the stripe count is out of range.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{BuildError, Cache};
+    /// use std::time::Duration;
+    ///
+    /// let cache: Cache<u32, u32> = Cache::builder().build()?;
+    /// assert!(cache.is_empty());
+    ///
+    /// let unlockable = Cache::<u32, u32>::builder().max_lock_time(Duration::ZERO);
+    /// assert_eq!(unlockable.build().unwrap_err(), BuildError::LockTime);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn build(self) -> Result<Cache<K, V, S>, BuildError>
     where
         K: Send + Sync + 'static,

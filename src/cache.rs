@@ -25,8 +25,8 @@ use crate::{Iter, Reread, Session, Stats, Versioned, epoch};
 /// see them in place and memory may be reclaimed by another thread later. Reads that return a value
 /// clone it; [`read`](Self::read) and [`pin`](Self::pin) do without.
 ///
-/// Numbers, `bool` and `char` as values are kept in the entry as a machine word and change in
-/// place; any other value is stored in a new allocation when it is overwritten.
+/// Numbers of up to 64 bits, `bool` and `char` as values are kept in the entry as a machine word
+/// and change in place; any other value is stored in a new allocation when it is overwritten.
 ///
 /// # Examples
 ///
@@ -75,6 +75,7 @@ where
     /// use caskade::Cache;
     ///
     /// let cache: Cache<u32, String> = Cache::builder().stripes(8).build()?;
+    /// assert!(cache.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -181,6 +182,7 @@ where
     /// cache.insert("a", value.clone())?;
     /// cache.clear();
     /// cache.reclaim();
+    /// assert_eq!(Arc::strong_count(&value), 1); // the cache's clone is gone
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reclaim(&self) {
@@ -250,7 +252,12 @@ where
     ///
     /// Takes no lock and is weakly consistent: an entry that is there all the while appears
     /// exactly once, one that comes, goes or changes meanwhile may appear or not, in its old state
-    /// or its new; one that goes and comes back may appear in both. Reads one stripe at a time and holds no pin while the caller has control.
+    /// or its new; one that goes and comes back may appear in both. Reads one stripe at a time and
+    /// holds no pin while the caller has control.
+    ///
+    /// # Panics
+    ///
+    /// The iterator's `next` does if `Clone` of a key or a value does.
     ///
     /// # Examples
     ///

@@ -1,10 +1,26 @@
 //! [`Counter`]: the value types that count.
 
 /// A value that [`increment`](crate::Cache::increment) and its relatives work on: the primitive
-/// integers.
+/// integers of up to 64 bits, signed and unsigned.
 ///
 /// Sealed: a counter changes in place under the eyes of lock-free readers, which needs a type whose
-/// every bit pattern is a value.
+/// every bit pattern is a value, and one that fits a machine word.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Counter, CounterError};
+///
+/// /// Counts in whatever type the cache has.
+/// fn hit<V: Counter + From<u8>>(hits: &Cache<String, V>, page: &str) -> Result<V, CounterError> {
+///     hits.increment(page, V::from(1)).map(|count| *count)
+/// }
+///
+/// let hits = Cache::new();
+/// hits.insert(String::from("/"), 6u64)?;
+/// assert_eq!(hit(&hits, "/")?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Counter: sealed::Sealed + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     fn wrapping_up(self, delta: Self) -> Option<Self>;

@@ -35,18 +35,55 @@ impl<T> WriteError<T> {
     }
 
     /// Why the write was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Refusal};
+    ///
+    /// let cache = Cache::new();
+    /// let seen = cache.insert("k", 1)?;
+    /// let now = cache.insert("k", 2)?;
+    /// let refused = cache.compare_and_swap("k", seen, 3).unwrap_err();
+    /// assert_eq!(refused.refusal(), Refusal::Changed { current: now });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         self.refusal
     }
 
     /// What was to be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::<String, String>::new();
+    /// let refused = cache.replace("k", String::from("new")).unwrap_err();
+    /// assert_eq!(refused.rejected(), "new"); // for a message, say; the error keeps it
+    /// ```
     #[must_use]
     pub fn rejected(&self) -> &T {
         &self.rejected
     }
 
     /// Gives back what was to be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::new();
+    /// let long = vec![0; 1_000_000];
+    /// if let Err(refused) = cache.replace("k", long) {
+    ///     cache.insert("k", refused.into_rejected())?; // not made or cloned a second time
+    /// }
+    /// assert_eq!(cache.read("k", Vec::len), Some(1_000_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_rejected(self) -> T {
         self.rejected
@@ -68,6 +105,23 @@ impl<T> fmt::Display for WriteError<T> {
 impl<T> Error for WriteError<T> {}
 
 /// Why a write was refused.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Refusal};
+///
+/// let cache = Cache::new();
+/// cache.insert("k", 1)?;
+/// let held = cache.get_and_lock("k")?;
+/// let advice = match cache.insert("k", 2).unwrap_err().refusal() {
+///     Refusal::Locked { remaining } => format!("again in {} s", remaining.as_secs()),
+///     other => other.to_string(),
+/// };
+/// assert!(advice.starts_with("again in")); // 14 s or so
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -134,14 +188,30 @@ impl From<Refusal> for LockError {
 const REENTRANT: &str = "called from inside an operation that holds a stripe lock";
 
 /// Why a key could not be locked.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, LockError};
+///
+/// let cache = Cache::new();
+/// assert_eq!(cache.get_and_lock("k").unwrap_err(), LockError::Absent);
+/// cache.insert("k", 1)?;
+/// let held = cache.get_and_lock("k")?;
+/// assert!(matches!(cache.get_and_lock("k"), Err(LockError::Locked { .. })));
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockError {
     /// There is no entry to lock.
     Absent,
-    /// Somebody holds the lock; the waiting forms say this when their time is up.
+    /// Somebody holds the lock. The waiting forms say this when their time is up, also if all that
+    /// is in the way is others who wait in front.
     Locked {
-        /// How long until the lock opens by itself.
+        /// How long until the lock opens by itself; in the waiting forms less, if the patience of
+        /// somebody who waits in front ends before that.
         remaining: Duration,
     },
     /// The lock time asked for is longer than the cache allows.
@@ -167,6 +237,21 @@ impl fmt::Display for LockError {
 impl Error for LockError {}
 
 /// Why a lock could not be released or renewed.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, ManualClock, UnlockError};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let cache = Cache::builder().clock(clock.clone()).build()?;
+/// cache.insert("k", 1)?;
+/// let held = cache.get_and_lock("k")?;
+/// clock.advance(Duration::from_secs(15));
+/// assert_eq!(held.unlock(), Err(UnlockError::NotLocked)); // the work took too long
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnlockError {
@@ -205,6 +290,18 @@ impl fmt::Display for UnlockError {
 impl Error for UnlockError {}
 
 /// Why a counter did not move.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, CounterError};
+///
+/// let stock = Cache::new();
+/// assert_eq!(stock.increment("bolts", 1u32).unwrap_err(), CounterError::Absent);
+/// stock.insert("bolts", 2)?;
+/// assert_eq!(stock.checked_decrement("bolts", 3).unwrap_err(), CounterError::OutOfRange);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CounterError {
@@ -234,18 +331,18 @@ impl fmt::Display for CounterError {
 
 impl Error for CounterError {}
 
-/// A retry helper gave up; the key comes back.
+/// [`fetch_update`](crate::Cache::fetch_update) gave up; the key comes back.
 ///
 /// # Examples
 ///
 /// ```
-/// use caskade::{Cache, Retry, RetryError, Update};
+/// use caskade::{Cache, Retry, Update};
 ///
 /// let cache = Cache::new();
 /// cache.insert("k", 1)?;
 /// let held = cache.get_and_lock("k")?;
-/// let error = cache.fetch_update("k", Retry::attempts(1), |_| Update::Put(2)).unwrap_err();
-/// assert_eq!(error.into_key(), "k");
+/// let error = cache.fetch_update("k", Retry::attempts(2), |_| Update::Put(2)).unwrap_err();
+/// assert!(error.to_string().starts_with("gave up after 2 attempts: the key is locked"));
 /// # drop(held);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -261,19 +358,62 @@ impl<K> RetryError<K> {
         Self { attempts, last, key }
     }
 
-    /// How many attempts were made.
+    /// How many attempts were made: all that were allowed, or fewer where another could not help.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// let error = cache.fetch_update("k", Retry::attempts(2), |_| Update::Put(2)).unwrap_err();
+    /// assert_eq!(error.attempts(), 2);
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
     /// Why the last attempt was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Refusal, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// let error = cache.fetch_update("k", Retry::attempts(2), |_| Update::Put(2)).unwrap_err();
+    /// assert!(matches!(error.last(), Refusal::Locked { .. })); // not a rival's write
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn last(&self) -> Refusal {
         self.last
     }
 
     /// Gives the key back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert(String::from("k"), 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// let key = String::from("k");
+    /// let error = cache.fetch_update(key, Retry::attempts(1), |_| Update::Put(2)).unwrap_err();
+    /// assert_eq!(error.into_key(), "k"); // to try again later
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_key(self) -> K {
         self.key
@@ -298,6 +438,17 @@ impl<K> fmt::Display for RetryError<K> {
 impl<K> Error for RetryError<K> {}
 
 /// Why a cache could not be built.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{BuildError, Cache};
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// let builder = Cache::<u32, u32>::builder().default_lock_time(minute); // over the maximum of 15 s
+/// assert_eq!(builder.build().unwrap_err(), BuildError::LockTime);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {

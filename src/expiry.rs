@@ -8,6 +8,23 @@ use std::time::{Duration, Instant};
 /// entry that lives for one second is gone when the clock shows one second later. Times have
 /// nanosecond precision and count by the cache's [`Clock`](crate::Clock); a deadline more than 146
 /// years after the cache was built counts as never.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Expiry, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let cache = Cache::builder().clock(clock.clone()).build()?;
+/// let half_hour = Expiry::After(Duration::from_secs(1800));
+/// cache.insert_with("session", "ada", half_hour)?;
+/// clock.advance(Duration::from_secs(1799));
+/// cache.touch("session", half_hour)?; // used again: half an hour from now
+/// clock.advance(Duration::from_secs(1799));
+/// assert_eq!(cache.get("session"), Some("ada"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expiry {
     /// The cache's time to live, counted from the write; never, if the cache has none.

@@ -6,6 +6,24 @@ use std::vec;
 use crate::Versioned;
 
 /// Clones of a cache's entries; see [`Cache::iter`](crate::Cache::iter).
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::new();
+/// for n in 1..=4 {
+///     cache.insert(n, n * 10)?;
+/// }
+/// for (key, value) in cache.iter() {
+///     if *value > 20 {
+///         cache.remove(&key)?; // the cache may be written meanwhile
+///     }
+/// }
+/// assert_eq!(cache.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Iter<'c, K, V> {
     next_stripe: Box<NextStripe<'c, K, V>>,
     current: vec::IntoIter<(K, Versioned<V>)>,

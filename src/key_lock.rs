@@ -57,18 +57,58 @@ where
     }
 
     /// The locked key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert(String::from("ada"), 1)?;
+    /// let held = cache.get_and_lock("ada")?; // found by a borrowed form, holds the key itself
+    /// assert_eq!(held.key(), "ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &K {
         &self.key
     }
 
     /// The value the entry had when it was locked, and has as long as the lock holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", vec![1, 2])?;
+    /// let held = cache.get_and_lock("k")?;
+    /// let mut longer = held.value().clone();
+    /// longer.push(3);
+    /// held.write(longer)?;
+    /// assert_eq!(cache.get("k"), Some(vec![1, 2, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn value(&self) -> &V {
         &self.value
     }
 
-    /// The lock's token.
+    /// The lock's token, which the writes that take a stamp accept. It is not the entry's version.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Expiry};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// cache.compare_and_swap_with("k", held.cas(), 2, Expiry::Never)?; // unlocks, as any write does
+    /// assert_eq!(cache.lock_remaining("k"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cas(&self) -> Cas {
         self.token
@@ -116,7 +156,8 @@ where
         self.deadline.since(self.cache.store().time().now())
     }
 
-    /// Gives the lock another `time` from now on; zero stands for the cache's default.
+    /// Lets the lock hold for `time` from now on; zero stands for the cache's default. That may be
+    /// less than it had left.
     ///
     /// # Errors
     ///
@@ -190,7 +231,8 @@ where
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
-    /// cache.get_and_lock("k")?.write_with(2, Expiry::Keep)?;
+    /// cache.get_and_lock("k")?.write_with(2, Expiry::Keep)?; // lives on as long as it would have
+    /// assert_eq!(cache.get("k"), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_with(mut self, value: V, expiry: Expiry) -> Result<Cas, WriteError<V>>
@@ -248,6 +290,10 @@ where
     /// cache.insert("k", 1)?;
     /// cache.get_and_lock("k")?.unlock()?;
     /// cache.insert("k", 2)?;
+    ///
+    /// let held = cache.get_and_lock("k")?;
+    /// cache.clear(); // takes the entry and its lock
+    /// assert!(held.unlock().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unlock(mut self) -> Result<(), UnlockError> {
@@ -271,6 +317,7 @@ where
     /// let token = cache.get_and_lock("k")?.into_cas();
     /// assert!(cache.insert("k", 2).is_err());
     /// cache.compare_and_swap("k", token, 2)?;
+    /// assert_eq!(cache.get("k"), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "without its token the key stays locked until the lock lapses"]

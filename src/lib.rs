@@ -87,16 +87,19 @@
 //!
 //! An entry takes one allocation with 24 bytes beside key and value (values of up to 16 bytes count
 //! 16), and between 11 and 17 bytes in its stripe's table, depending on when that last grew; stripes
-//! grow out of step, so that 14 is the mean. That makes 62 bytes for `u64` to `u64`. Numbers, `bool` and `char` as values change in place; any other value is
-//! replaced with its node when it is overwritten. What was removed is dropped when no reader can
-//! see it any more, in batches, by whichever thread comes by; [`Cache::reclaim`] does it now.
+//! grow out of step, so that 14 is the mean. That makes 62 bytes for `u64` to `u64`. Numbers of up
+//! to 64 bits, `bool` and `char` as values change in place; any other value is replaced with its
+//! node when it is overwritten. What was removed is dropped when no reader can see it any more, in
+//! batches, by whichever thread comes by; [`Cache::reclaim`] does it now.
 //!
 //! # User code
 //!
 //! `Hash`, `Eq`, `Clone` and closures may panic: the panic reaches the caller, the entry is as it
 //! was, and nothing is poisoned. A panic in `Drop` of a value that is dropped later, by whatever
 //! thread, and in a waker, is swallowed. Inside [`update`](Cache::update)'s closure the cache can be
-//! read, where deadlines are judged by the clock alone; writes of any cache are refused there.
+//! read, where deadlines are judged by the clock alone; writes of any cache are refused there, and
+//! [`clear`](Cache::clear), [`reclaim`](Cache::reclaim), [`stats`](Cache::stats) and
+//! [`lock_remaining`](Cache::lock_remaining), which have no error to return, panic.
 //!
 //! # Names elsewhere
 //!

@@ -13,16 +13,23 @@ use crate::{Cache, Cas, Expiry, Refusal, RetryError, Update, Updated, epoch};
 ///
 /// After the n-th loss it pauses for a random time between zero and the first pause doubled n - 1
 /// times, at most the longest pause. The default is ten attempts, with pauses from 10 microseconds
-/// up to 10 milliseconds.
+/// up to 10 milliseconds, and no key lock.
+///
+/// Pauses put the thread to sleep in real time, whatever the cache's [`Clock`](crate::Clock) shows.
 ///
 /// # Examples
 ///
 /// ```
-/// use caskade::Retry;
+/// use caskade::{Cache, Retry, Update};
 /// use std::time::Duration;
 ///
-/// let patient = Retry::attempts(50).pauses(Duration::from_micros(50), Duration::from_millis(20));
-/// let hot_key = Retry::attempts(10).then_lock(3);
+/// const PATIENT: Retry =
+///     Retry::attempts(50).pauses(Duration::from_micros(50), Duration::from_millis(20)).then_lock(5);
+///
+/// let cache = Cache::new();
+/// cache.fetch_update("k", PATIENT, |seen| Update::Put(seen.map_or(1, |n| n + 1)))?;
+/// assert_eq!(cache.get("k"), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -34,7 +41,21 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// At most this many attempts; zero counts as one.
+    /// At most this many attempts, with the default pauses; zero counts as one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?; // makes every attempt of others fail
+    /// let error = cache.fetch_update("k", Retry::attempts(3), |_| Update::Put(2)).unwrap_err();
+    /// assert_eq!(error.attempts(), 3);
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn attempts(count: u32) -> Self {
         Self {
             attempts: if count == 0 { 1 } else { count },
@@ -45,17 +66,59 @@ impl Retry {
     }
 
     /// The pause after the first loss, which doubles with each further one, and its upper limit.
-    /// Zero for both means no pauses.
+    /// Zero for either means no pauses. Default: 10 microseconds and 10 milliseconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    /// use std::time::Duration;
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// // Rivals that are quick themselves are best met again at once.
+    /// let eager = Retry::attempts(1000).pauses(Duration::ZERO, Duration::ZERO);
+    /// cache.fetch_update("k", eager, |seen| Update::Put(seen.map_or(1, |n| n * 2)))?;
+    /// assert_eq!(cache.get("k"), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn pauses(mut self, first: Duration, longest: Duration) -> Self {
         self.first_pause = first;
         self.longest_pause = longest;
         self
     }
 
-    /// Takes the key's lock for the next attempt after this many losses, waiting for its turn.
+    /// Takes the key's lock for every attempt after this many losses, waiting for its turn. Zero
+    /// locks from the first attempt on; as many losses as there are attempts, never. Default: never.
     ///
     /// Where many threads update one key, optimism means that all but one work in vain. With the
     /// lock they take turns, and each needs one more attempt.
+    ///
+    /// The lock is taken for the cache's default lock time and waited for as long as its maximum. If
+    /// it cannot be had, because there is no entry or the wait was in vain, the attempt is made
+    /// without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("hot", 0)?;
+    /// let turns = Retry::attempts(20).then_lock(2);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(|| {
+    ///             for _ in 0..100 {
+    ///                 let raise = |n: Option<&u32>| Update::Put(n.map_or(1, |n| n + 1));
+    ///                 cache.fetch_update("hot", turns, raise).expect("two losses, then its turn");
+    ///             }
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(cache.get("hot"), Some(400));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn then_lock(mut self, losses: u32) -> Self {
         self.lock_after = Some(losses);
         self

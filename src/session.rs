@@ -15,11 +15,12 @@ use crate::store::{Found, Store, ValueRef};
 /// A stretch of reads that share one pin.
 ///
 /// Reads of a session hand out references instead of clones, and cost less than half of reads that
-/// stand alone. Writers are never blocked by a session. What they remove, though, cannot be
-/// dropped while any session that might see it lives, so a session should be short: a batch, not
-/// an afternoon. [`refresh`](Self::refresh) lets go of the past without ending it.
+/// stand alone. Writers are never blocked by a session. What they remove, though, in this cache or
+/// any other of the process, cannot be dropped while a session lives that was there before, so a
+/// session should be short: a batch, not an afternoon. [`refresh`](Self::refresh) lets go of the
+/// past without ending it.
 ///
-/// A session belongs to its thread.
+/// A session belongs to its thread. Its look-ups enter [`Stats`](crate::Stats) when it ends.
 ///
 /// # Examples
 ///
@@ -68,6 +69,10 @@ where
     ///
     /// As [`Cache::get`](crate::Cache::get). The reference shows the entry as it was at one
     /// instant within this call; later writes do not change what it shows.
+    ///
+    /// # Panics
+    ///
+    /// Only if `Hash` or `Eq` of the key does.
     ///
     /// # Examples
     ///
@@ -154,6 +159,11 @@ where
     /// Lets go of everything read so far, so that it can be dropped, and starts afresh. Cheaper
     /// than ending the session and opening another.
     ///
+    /// # Concurrency
+    ///
+    /// Has no effect while the thread has another session, of whichever cache: the oldest holds
+    /// on to what there was when it began.
+    ///
     /// # Examples
     ///
     /// ```
@@ -194,6 +204,20 @@ where
 }
 
 /// A value read in a [`Session`], with its stamp. Dereferences to the value.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::new();
+/// cache.insert("k", String::from("a long text"))?;
+/// let session = cache.pin();
+/// let text = session.get("k").ok_or("gone")?;
+/// cache.insert("k", String::from("short"))?;
+/// assert_eq!(text.len(), 11); // shows what was read, though it has been replaced
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Ref<'s, V> {
     value: ValueRef<'s, V>,
     cas: Option<Cas>,
@@ -206,6 +230,21 @@ impl<'s, V: 'static> Ref<'s, V> {
     }
 
     /// The stamp, or `None` while somebody holds the key's lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("k", 1)?;
+    /// let session = cache.pin();
+    /// let seen = session.get("k").ok_or("gone")?;
+    /// let cas = seen.cas().ok_or("locked")?;
+    /// cache.compare_and_swap("k", cas, *seen + 1)?;
+    /// assert_eq!(cache.get("k"), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cas(&self) -> Option<Cas> {
         self.cas
@@ -228,6 +267,20 @@ impl<V: fmt::Debug + 'static> fmt::Debug for Ref<'_, V> {
 }
 
 /// The entries of a cache, borrowed from a [`Session`].
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::new();
+/// cache.insert("ada", String::from("London"))?;
+/// cache.insert("emmy", String::from("Erlangen"))?;
+/// let session = cache.pin();
+/// let longest = session.iter().max_by_key(|(_, city)| city.len()); // clones nothing
+/// assert_eq!(longest.map(|(name, _)| *name), Some("emmy"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SessionIter<'s, K, V> {
     entries: Box<dyn Iterator<Item = (&'s K, Found<'s, V>)> + 's>,
 }
@@ -245,3 +298,53 @@ impl<K, V> fmt::Debug for SessionIter<'_, K, V> {
         f.debug_struct("SessionIter").finish_non_exhaustive()
     }
 }
+
+/// What the compiler forbids, each beside a twin that compiles.
+///
+/// A session stays on its thread:
+///
+/// ```
+/// let cache = caskade::Cache::new();
+/// cache.insert("k", 1).unwrap();
+/// std::thread::scope(|scope| {
+///     let cache = &cache;
+///     scope.spawn(move || {
+///         let session = cache.pin();
+///         assert_eq!(session.get("k").map(|value| *value), Some(1));
+///     });
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// let cache = caskade::Cache::new();
+/// cache.insert("k", 1).unwrap();
+/// std::thread::scope(|scope| {
+///     let cache = &cache;
+///     let session = cache.pin();
+///     scope.spawn(move || {
+///         assert_eq!(session.get("k").map(|value| *value), Some(1));
+///     });
+/// });
+/// ```
+///
+/// A reference is gone when its session lets go:
+///
+/// ```
+/// let cache = caskade::Cache::new();
+/// cache.insert("k", 1).unwrap();
+/// let mut session = cache.pin();
+/// let found = session.get("k").map(|value| *value);
+/// session.refresh();
+/// assert_eq!(found, Some(1));
+/// ```
+///
+/// ```compile_fail,E0502
+/// let cache = caskade::Cache::new();
+/// cache.insert("k", 1).unwrap();
+/// let mut session = cache.pin();
+/// let found = session.get("k");
+/// session.refresh();
+/// assert_eq!(found.map(|value| *value), Some(1));
+/// ```
+#[cfg(doctest)]
+mod forbidden {}

@@ -29,7 +29,8 @@ use std::num::NonZeroU64;
 pub struct Cas(NonZeroU64);
 
 impl Cas {
-    /// The stamp as a number, to be carried through a wire or a file.
+    /// The stamp as a number below 2^63, to be carried through a wire or a file. It means something
+    /// as long as the cache lives.
     ///
     /// # Examples
     ///
@@ -75,6 +76,20 @@ impl TryFrom<u64> for Cas {
     /// [`InvalidCas`] for zero and for all ones, which protocols use as marks and no entry ever
     /// carries. Any other number is accepted here and refused by the operation it is used in,
     /// unless it is the entry's stamp.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Cas};
+    ///
+    /// let cache = Cache::new();
+    /// let tag = cache.insert("page", 1)?.to_u64().to_string(); // leaves as an ETag, say
+    ///
+    /// let seen = Cas::try_from(tag.parse::<u64>()?)?; // and comes back
+    /// cache.compare_and_swap("page", seen, 2)?;
+    /// assert_eq!(cache.get("page"), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn try_from(number: u64) -> Result<Self, InvalidCas> {
         match NonZeroU64::new(number) {
             Some(stamp) if number != u64::MAX => Ok(Self(stamp)),
@@ -84,6 +99,15 @@ impl TryFrom<u64> for Cas {
 }
 
 /// The number is not one that a stamp can have: it is zero or all ones.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cas;
+///
+/// let error = Cas::try_from(0).unwrap_err();
+/// assert_eq!(error.to_string(), "0x0 is not a version stamp");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCas(u64);
 

@@ -6,10 +6,28 @@ use crate::sync::{Padded, Tally};
 ///
 /// A snapshot that is not atomic as a whole: each number is exact, but numbers of operations that
 /// run meanwhile may or may not be included.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::new();
+/// cache.insert("a", 1)?;
+/// let before = cache.stats();
+/// for key in ["a", "a", "a", "b"] {
+///     cache.get(key);
+/// }
+/// let after = cache.stats();
+/// let hits = after.hits - before.hits;
+/// let misses = after.misses - before.misses;
+/// assert_eq!(100 * hits / (hits + misses), 75); // percent, since `before`
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Look-ups that found an entry.
+    /// Look-ups that found an entry. Those of a session are added when it ends.
     pub hits: u64,
     /// Look-ups that found none.
     pub misses: u64,
@@ -19,7 +37,8 @@ pub struct Stats {
     pub conflicts: u64,
     /// Key locks taken.
     pub locks_taken: u64,
-    /// Operations refused because the key was locked.
+    /// Operations refused because the key was locked; the attempts of
+    /// [`fetch_update`](crate::Cache::fetch_update) do not count.
     pub locks_refused: u64,
     /// Key locks that opened by themselves, counted when somebody noticed.
     pub locks_lapsed: u64,

@@ -20,17 +20,99 @@ use crate::swallow::swallow_panic;
 ///
 /// An implementation must be monotone: no thread may see an instant earlier than one that was seen
 /// before, by itself or by a thread it has synchronised with.
+///
+/// # Examples
+///
+/// The time of a simulation, in which nobody waits for key locks:
+///
+/// ```
+/// use caskade::{Cache, Clock, Expiry};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::{Duration, Instant};
+///
+/// struct Simulation {
+///     start: Instant,
+///     seconds: AtomicU64,
+/// }
+///
+/// impl Clock for Simulation {
+///     fn now(&self) -> Instant {
+///         self.start + Duration::from_secs(self.seconds.load(Ordering::Acquire))
+///     }
+/// }
+///
+/// let clock = Arc::new(Simulation { start: Instant::now(), seconds: AtomicU64::new(0) });
+/// let cache = Cache::builder().clock(Arc::clone(&clock)).build()?;
+/// cache.insert_with("k", 1, Expiry::After(Duration::from_secs(3)))?;
+/// clock.seconds.fetch_add(3, Ordering::Release);
+/// assert_eq!(cache.get("k"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     ///
+    /// # Concurrency
+    ///
     /// Called under a stripe lock at times: it must be quick and must not call into a cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Clock, Expiry, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// let closing_time = clock.now() + Duration::from_secs(60);
+    /// cache.insert_with("k", 1, Expiry::At(closing_time))?;
+    /// assert_eq!(cache.get("k"), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn now(&self) -> Instant;
 
     /// Arranges that `waker` is woken once [`now`](Self::now) has reached `at`; waking it earlier
-    /// or more than once does no harm. Called only when a caller waits for a key lock.
+    /// as well, or more than once, does no harm. Called only when a caller waits for a key lock.
     ///
     /// The default serves clocks that run with real time. A clock that is moved by hand must wake
     /// its waiters when it is moved.
+    ///
+    /// # Examples
+    ///
+    /// A clock that is made from another passes the alarm on:
+    ///
+    /// ```
+    /// use caskade::{Cache, Clock, ManualClock};
+    /// use std::task::Waker;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// /// Another clock, put forward.
+    /// struct Ahead(ManualClock, Duration);
+    ///
+    /// impl Clock for Ahead {
+    ///     fn now(&self) -> Instant {
+    ///         self.0.now() + self.1
+    ///     }
+    ///
+    ///     fn wake_at(&self, at: Instant, waker: &Waker) {
+    ///         self.0.wake_at(at - self.1, waker);
+    ///     }
+    /// }
+    ///
+    /// let clock = ManualClock::new();
+    /// let ahead = Ahead(clock.clone(), Duration::from_secs(3600));
+    /// let cache = Cache::builder().clock(ahead).build()?;
+    /// cache.insert("k", 1)?;
+    /// let token = cache.get_and_lock("k")?.into_cas();
+    /// let patience = Duration::from_secs(20);
+    /// let next = std::thread::scope(|scope| {
+    ///     let waiter = scope.spawn(|| cache.get_and_lock_within("k", Duration::ZERO, patience));
+    ///     clock.advance(Duration::from_secs(15)); // the first lock lapses, which wakes the waiter
+    ///     waiter.join().unwrap()
+    /// })?;
+    /// assert_ne!(next.cas(), token);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn wake_at(&self, at: Instant, waker: &Waker) {
         TIMER.schedule(SystemClock.now() + at.saturating_duration_since(self.now()), waker.clone());
     }
@@ -46,7 +128,24 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The operating system's monotone clock.
+/// The operating system's monotone clock, [`Instant::now`]; the default of every cache.
+///
+/// # Examples
+///
+/// Named where the clock is chosen at run time:
+///
+/// ```
+/// use caskade::{Cache, Clock, ManualClock, SystemClock};
+/// use std::sync::Arc;
+///
+/// let in_test = true;
+/// let clock: Arc<dyn Clock> =
+///     if in_test { Arc::new(ManualClock::new()) } else { Arc::new(SystemClock) };
+/// let cache = Cache::builder().clock(Arc::clone(&clock)).build()?;
+/// cache.insert("k", 1)?;
+/// assert_eq!(cache.get("k"), Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -61,7 +160,8 @@ impl Clock for SystemClock {
 ///
 /// It starts frozen. It can be advanced, set, and released to follow real time until it is frozen
 /// again; it never goes back. Clones are handles of the same clock, so one clock can drive several
-/// caches. Whoever waits for a key lock is woken when the clock is moved past the lock's deadline.
+/// caches. Whoever waits for a key lock is woken when the clock is moved to the lock's deadline or
+/// past it.
 ///
 /// # Examples
 ///
@@ -112,7 +212,17 @@ impl ManualState {
 }
 
 impl ManualClock {
-    /// A frozen clock.
+    /// A frozen clock that shows the present instant.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let start = clock.now();
+    /// assert_eq!(clock.now(), start); // time stands still
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let state =
@@ -125,6 +235,23 @@ impl ManualClock {
     /// # Panics
     ///
     /// If that is later than an `Instant` can express.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// cache.insert("k", 1)?;
+    /// let held = cache.get_and_lock("k")?;
+    /// assert!(cache.insert("k", 2).is_err());
+    /// clock.advance(Duration::from_secs(15)); // the lock lapses
+    /// cache.insert("k", 2)?;
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn advance(&self, by: Duration) {
         let due = {
             let mut state = self.shared.lock();
@@ -135,19 +262,60 @@ impl ManualClock {
     }
 
     /// Moves the clock forward to `to`. An instant in the clock's past leaves it where it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Clock, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let start = clock.now();
+    /// clock.set(start + Duration::from_secs(60)); // the next event of a simulation
+    /// clock.set(start); // has no effect
+    /// assert_eq!(clock.now(), start + Duration::from_secs(60));
+    /// ```
     pub fn set(&self, to: Instant) {
         let due = self.shared.lock().move_to(to);
         wake_all(due);
     }
 
-    /// Stops the clock at the instant it shows.
+    /// Stops the clock at the instant it shows. Without effect on a frozen clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// clock.resume();
+    /// clock.freeze();
+    /// let shown = clock.now();
+    /// assert_eq!(clock.now(), shown);
+    /// ```
     pub fn freeze(&self) {
         let mut state = self.shared.lock();
         state.shown = state.now();
         state.following = None;
     }
 
-    /// Lets the clock follow real time from the instant it shows.
+    /// Lets the clock follow real time from the instant it shows. Without effect on a clock that
+    /// does already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let start = clock.now();
+    /// clock.resume();
+    /// while clock.now() == start {
+    ///     std::thread::yield_now();
+    /// }
+    /// clock.freeze();
+    /// assert!(clock.now() > start);
+    /// ```
     pub fn resume(&self) {
         let mut state = self.shared.lock();
         if state.following.is_some() {

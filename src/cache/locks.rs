@@ -108,7 +108,9 @@ where
 
     /// Locks the entry for `time`, waiting for as long as `patience` while others hold its lock.
     ///
-    /// Those who wait get the lock in the order in which they came.
+    /// Those who wait get the lock in the order in which they came, though somebody who does not
+    /// wait may be faster. `time` is as in [`get_and_lock_for`](Self::get_and_lock_for); `patience`
+    /// counts by the cache's clock, and zero is one attempt.
     ///
     /// # Concurrency
     ///
@@ -132,7 +134,18 @@ where
     ///
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
-    /// let held = cache.get_and_lock_within("k", Duration::ZERO, Duration::from_secs(1))?;
+    /// let first = cache.get_and_lock("k")?;
+    /// let patience = Duration::from_secs(10);
+    /// std::thread::scope(|scope| {
+    ///     let second = scope.spawn(|| {
+    ///         let held = cache.get_and_lock_within("k", Duration::ZERO, patience).unwrap();
+    ///         let next = held.value() * 10;
+    ///         held.write(next).unwrap();
+    ///     });
+    ///     first.write(2).unwrap(); // which lets the second have it
+    ///     second.join().unwrap();
+    /// });
+    /// assert_eq!(cache.get("k"), Some(20));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_and_lock_within<Q>(
@@ -164,16 +177,31 @@ where
     /// # Examples
     ///
     /// ```
-    /// use caskade::{Cache, LockError};
+    /// use caskade::Cache;
+    /// use std::error::Error;
     /// use std::time::Duration;
     ///
-    /// async fn double(cache: &Cache<String, u64>, key: &str) -> Result<(), LockError> {
+    /// async fn double(cache: &Cache<String, u64>, key: &str) -> Result<(), Box<dyn Error>> {
     ///     let patience = Duration::from_secs(1);
     ///     let held = cache.get_and_lock_async(key, Duration::ZERO, patience).await?;
     ///     let twice = held.value() * 2;
-    ///     let _ = held.write(twice);
+    ///     held.write(twice)?;
     ///     Ok(())
     /// }
+    ///
+    /// # use std::task::{Context, Poll, Waker};
+    /// let cache = Cache::new();
+    /// cache.insert(String::from("k"), 21)?;
+    /// # fn run<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    /// #         Poll::Ready(output) => output,
+    /// #         Poll::Pending => panic!("nobody holds the lock"),
+    /// #     }
+    /// # }
+    /// run(double(&cache, "k"))?; // on any executor
+    /// assert_eq!(cache.get("k"), Some(42));
+    /// # Ok::<(), Box<dyn Error>>(())
     /// ```
     pub fn get_and_lock_async<'k, Q>(
         &self,
@@ -238,8 +266,9 @@ where
         self.store.unlock(key, token)
     }
 
-    /// Gives the lock whose token is `token` another `time` from now on, zero standing for the
-    /// default, and returns the instant at which it then opens by itself.
+    /// Lets the lock whose token is `token` hold for `time` from now on, zero standing for the
+    /// default, and returns the instant at which it then opens by itself. That may be earlier than
+    /// before.
     ///
     /// # Errors
     ///
@@ -287,6 +316,9 @@ where
     /// let cache = Cache::new();
     /// cache.insert("k", 1)?;
     /// assert_eq!(cache.lock_remaining("k"), None);
+    /// let held = cache.get_and_lock("k")?;
+    /// assert!(cache.lock_remaining("k") > None); // up to 15 seconds
+    /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_remaining<Q>(&self, key: &Q) -> Option<Duration>

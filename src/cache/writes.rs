@@ -69,7 +69,8 @@ where
     /// use std::time::Duration;
     ///
     /// let cache = Cache::new();
-    /// cache.insert_with("token", 7, Expiry::After(Duration::from_secs(60)))?;
+    /// cache.insert_with("token", 7, Expiry::After(Duration::from_secs(60)))?; // for a minute
+    /// assert_eq!(cache.get("token"), Some(7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn insert_with(&self, key: K, value: V, expiry: Expiry) -> Result<Cas, WriteError<(K, V)>> {
@@ -129,6 +130,7 @@ where
     /// let cache = Cache::new();
     /// let cas = cache.put("k", 1, Put::new().if_absent().expires_after(Duration::from_secs(9)))?;
     /// cache.put("k", 2, Put::new().if_unchanged(cas).keep_expiry())?;
+    /// assert_eq!(cache.get("k"), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put(&self, key: K, value: V, put: Put) -> Result<Cas, WriteError<(K, V)>> {
@@ -160,6 +162,7 @@ where
     /// assert!(cache.replace("k", 1).is_err());
     /// cache.insert("k", 0)?;
     /// cache.replace("k", 1)?;
+    /// assert_eq!(cache.get("k"), Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn replace<Q>(&self, key: &Q, value: V) -> Result<Cas, WriteError<V>>
@@ -241,7 +244,8 @@ where
     ///
     /// let cache = Cache::new();
     /// let seen = cache.insert("k", 1)?;
-    /// cache.compare_and_swap_with("k", seen, 2, Expiry::Keep)?;
+    /// cache.compare_and_swap_with("k", seen, 2, Expiry::Keep)?; // the old deadline holds
+    /// assert_eq!(cache.get("k"), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare_and_swap_with<Q>(
@@ -496,7 +500,7 @@ where
     /// it decides; it runs at most once. It sees the value by reference, so a panic in it cannot
     /// leave the value half changed.
     ///
-    /// Other keys of the same stripe wait meanwhile: keep it short. For anything that takes time
+    /// Writes of other keys of the same stripe wait meanwhile: keep it short. For anything that takes time
     /// there is [`fetch_update`](Self::fetch_update).
     ///
     /// Inside `change` the cache can be read. Every write of any cache is refused there with
@@ -551,6 +555,11 @@ where
     /// dropped after it returns. While the key is locked by somebody else it is not called: such an
     /// attempt is lost beforehand.
     ///
+    /// # Concurrency
+    ///
+    /// Puts the thread to sleep between attempts, and while it waits for a lock that
+    /// [`Retry::then_lock`] asks for. It holds nothing meanwhile.
+    ///
     /// # Errors
     ///
     /// [`RetryError`], with the key, after the last attempt; [`RetryError::last`] says what stood
@@ -558,7 +567,7 @@ where
     ///
     /// # Panics
     ///
-    /// Only if `change`, or `Hash`, `Eq` or `Clone` of the key does; the entry is then as it was.
+    /// Only if `change`, or `Hash` or `Eq` of the key does; the entry is then as it was.
     ///
     /// # Examples
     ///
