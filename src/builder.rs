@@ -12,6 +12,9 @@ use crate::hash::MAX_STRIPES;
 use crate::store::{Settings, Store};
 use crate::time::{Clock, SystemClock, TimeSource};
 
+/// What a single stripe could still make room for.
+const MAX_INITIAL_ENTRIES: usize = u32::MAX as usize;
+
 const LOCK_TIME: Duration = Duration::from_secs(15);
 
 /// Builds a [`Cache`].
@@ -237,6 +240,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// # Errors
     ///
     /// * [`BuildError::Stripes`]: the stripe count is out of range.
+    /// * [`BuildError::InitialEntries`]: room for more than 4 294 967 295 entries is asked for.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
     ///
     /// # Examples
@@ -260,6 +264,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         let stripes = self.stripes.unwrap_or_else(default_stripes);
         if !(1..=MAX_STRIPES).contains(&stripes) {
             return Err(BuildError::Stripes(stripes));
+        }
+        if self.initial_entries > MAX_INITIAL_ENTRIES {
+            return Err(BuildError::InitialEntries(self.initial_entries));
         }
         let max_lock_time = self.max_lock_time;
         let default_lock_time = self.default_lock_time.unwrap_or(LOCK_TIME.min(max_lock_time));

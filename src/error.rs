@@ -210,8 +210,8 @@ pub enum LockError {
     /// Somebody holds the lock. The waiting forms say this when their time is up, also if all that
     /// is in the way is others who wait in front.
     Locked {
-        /// How long until the lock opens by itself; in the waiting forms less, if the patience of
-        /// somebody who waits in front ends before that.
+        /// How long until the lock opens by itself; zero if the key is free, but promised to
+        /// somebody who waits in front.
         remaining: Duration,
     },
     /// The lock time asked for is longer than the cache allows.
@@ -454,6 +454,8 @@ impl<K> Error for RetryError<K> {}
 pub enum BuildError {
     /// The stripe count is zero or over 65 536.
     Stripes(usize),
+    /// Room is asked for more entries than a cache can start with.
+    InitialEntries(usize),
     /// A lock time is zero, or the default lock time is over the maximum.
     LockTime,
 }
@@ -462,6 +464,9 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stripes(count) => write!(f, "{count} stripes; 1 to 65536 are possible"),
+            Self::InitialEntries(count) => {
+                write!(f, "room for {count} entries; at most {} are possible", u32::MAX)
+            }
             Self::LockTime => {
                 f.write_str("lock times must be over zero, and the default at most the maximum")
             }

@@ -8,12 +8,13 @@ mod polling;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use caskade::{Cache, Expiry, KeyLock, LockError, ManualClock, Refusal};
+use caskade::{Cache, Clock, Expiry, KeyLock, LockError, ManualClock, Refusal};
 use polling::Polled;
 
 type Held = KeyLock<&'static str, u64>;
@@ -459,4 +460,34 @@ fn a_waiter_is_woken_when_a_released_clock_passes_the_lapse() {
     });
     clock.resume();
     assert_eq!(blocked.join().unwrap(), Ok(()));
+}
+
+/// A clock that wakes everybody at once, far too early, and counts how often it is asked.
+#[derive(Clone)]
+struct Hasty(ManualClock, Arc<AtomicUsize>);
+
+impl Clock for Hasty {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wake_at(&self, _: Instant, waker: &Waker) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        waker.wake_by_ref();
+    }
+}
+
+#[test]
+fn a_waiter_that_is_woken_too_early_sets_its_alarm_again() {
+    let alarms = Arc::new(AtomicUsize::new(0));
+    let clock = Hasty(ManualClock::new(), Arc::clone(&alarms));
+    let cache = Cache::builder().clock(clock).build().unwrap();
+    cache.insert(K, 1).unwrap();
+    let held = cache.get_and_lock(K).unwrap();
+    let mut waiter = Polled::new(cache.get_and_lock_async(K, Duration::ZERO, PATIENCE));
+    for polls in 1..4 {
+        assert!(waiter.poll().is_none());
+        assert_eq!((waiter.wakes(), alarms.load(Ordering::SeqCst)), (polls, polls));
+    }
+    drop(held);
 }

@@ -588,10 +588,7 @@ where
         key: K,
         retry: Retry,
         change: impl FnMut(Option<&V>) -> Update<V>,
-    ) -> Result<Updated, RetryError<K>>
-    where
-        K: Clone,
-    {
+    ) -> Result<Updated, RetryError<K>> {
         retry.run(self, key, change)
     }
 }

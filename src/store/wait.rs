@@ -21,6 +21,7 @@ use crate::epoch;
 use crate::error::{LockError, Reentrant, Refusal};
 use crate::raw::BlankLock;
 use crate::swallow::swallow_panic;
+use crate::sync::Tally;
 use crate::time::{Tick, wake_all};
 
 use super::key_lock::{Locked, Request};
@@ -161,9 +162,22 @@ where
     lock_time: Result<Duration, Duration>,
     until: Tick,
     number: Option<u64>,
-    /// The alarm set last: when, and for whom.
-    alarm: Option<(Tick, Waker)>,
+    /// The alarm set last, and for when.
+    alarm: Option<(Tick, Arc<Alarm>)>,
     claim: C,
+}
+
+/// A waker that remembers whether it was used. Whoever was woken by it looks only after that.
+struct Alarm {
+    waker: Waker,
+    rung: Tally,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.rung.set(1);
+        self.waker.wake_by_ref();
+    }
 }
 
 /// What one attempt came to.
@@ -207,13 +221,16 @@ where
         })
     }
 
-    /// Asks the clock to wake `waker`, unless it has been asked already: a future may be polled
-    /// any number of times before its alarm goes off.
+    /// Asks the clock to wake `waker`, unless it has been asked and has not done so yet: a future
+    /// may be polled any number of times before its alarm goes off.
     fn set_alarm(&mut self, at: Tick, waker: &Waker) {
-        let is_set = |(when, whom): &(Tick, Waker)| *when == at && whom.will_wake(waker);
-        if !self.alarm.as_ref().is_some_and(is_set) {
-            self.store.time().wake_at(at, waker);
-            self.alarm = Some((at, waker.clone()));
+        let waits = |(when, alarm): &(Tick, Arc<Alarm>)| {
+            *when == at && alarm.rung.get() == 0 && alarm.waker.will_wake(waker)
+        };
+        if !self.alarm.as_ref().is_some_and(waits) {
+            let alarm = Arc::new(Alarm { waker: waker.clone(), rung: Tally::default() });
+            self.store.time().wake_at(at, &Waker::from(Arc::clone(&alarm)));
+            self.alarm = Some((at, alarm));
         }
     }
 
@@ -256,8 +273,10 @@ where
                 held.waiters.leave(number.take());
                 held.waiters.turn(hash, now);
                 held.tally.rare.locks_refused += 1;
-                let remaining = again.since(now.get());
-                return Err(LockError::Locked { remaining });
+                return Err(free.map_or_else(LockError::from, |_| {
+                    // Free, but promised to those who came earlier.
+                    LockError::Locked { remaining: Duration::ZERO }
+                }));
             }
             if let Some(waker) = waker.take() {
                 let place = *number.get_or_insert_with(|| held.next_stamp());
