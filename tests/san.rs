@@ -129,9 +129,10 @@ fn on_numbers(cache: &'static Numbers, dice: &mut Dice) {
     }
 }
 
-/// A cache of its own that grows and goes, so that tables and threads' garbage change hands.
+/// A cache of its own that grows, so that tables and threads' garbage change hands. It is leaked
+/// like the others: the last drop of an `Arc` looks like a race in a `std` that is not instrumented.
 fn growing(dice: &mut Dice) {
-    let cache: Texts = Cache::builder().stripes(1).build().expect("valid");
+    let cache: &Texts = leaked(1);
     for key in 0..40 {
         ignore(cache.insert(key, text(key, dice.below(100))));
     }
