@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// When an entry expires.
 ///
 /// From its deadline on, an entry is absent for every caller. The deadline itself is included: an
-/// entry that lives for one second is gone when the clock shows one second later. Times have
-/// nanosecond precision and count by the cache's [`Clock`](crate::Clock); a deadline more than 146
+/// entry that lives for one second is gone when the clock shows one second later. A life counts from
+/// a reading of the clock during the call that writes. Times have nanosecond precision and count by the cache's [`Clock`](crate::Clock); a deadline more than 146
 /// years after the cache was built counts as never.
 ///
 /// # Examples

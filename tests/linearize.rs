@@ -198,6 +198,26 @@ mod checker {
         assert!(explained(&[first, lock, advance, swap(4), get(versioned(1, 10))]));
         assert!(!explained(&[first, lock, advance, swap(7), get(versioned(1, 10))]));
     }
+
+    /// A writer reads the clock, the clock moves, a reader misses, and only then the write is seen.
+    #[test]
+    fn a_life_counts_from_any_moment_of_the_call() {
+        let put = Op::Put(Condition::Always, 1, Life::After(seconds(2)));
+        let advance = |from| (Op::Advance(seconds(1)), Response::Done, from, from + 1);
+        let get = |seen, from| (Op::Get, Response::Value(seen), from, from + 1);
+        let history = |called| {
+            explained(&[
+                advance(2),
+                (put, stored(10), called, 7),
+                get(None, 4),
+                get(Some(1), 8),
+                advance(10),
+                get(None, 12),
+            ])
+        };
+        assert!(history(0) && history(3));
+        assert!(!history(4));
+    }
 }
 
 /// A small generator of random numbers; the same seed gives the same round, as far as the

@@ -165,6 +165,9 @@ pub(crate) struct State {
     pub(crate) rules: Rules,
     /// Since the clock started.
     pub(crate) now: Duration,
+    /// What relative deadlines of the next operation count from, if not from `now`: a reading of
+    /// the clock that the operation took earlier, but after it was called.
+    pub(crate) reading: Option<Duration>,
     pub(crate) entry: Option<Entry>,
     /// Versions and tokens, in the order they were drawn.
     pub(crate) drawn: Vec<Cas>,
@@ -190,7 +193,7 @@ const END_OF_TIME: Duration = Duration::from_secs(146 * 31_557_600);
 
 impl State {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, now: Duration::ZERO, entry: None, drawn: Vec::new() }
+        Self { rules, now: Duration::ZERO, reading: None, entry: None, drawn: Vec::new() }
     }
 
     /// Applies an operation. The error is what the rules say should have been observed; a stamp of
@@ -272,6 +275,10 @@ impl State {
         }
     }
 
+    fn reading(&self) -> Duration {
+        self.reading.unwrap_or(self.now)
+    }
+
     fn value(&self) -> Option<u64> {
         self.entry.map(|entry| entry.value)
     }
@@ -335,10 +342,10 @@ impl State {
         let at = match (life, self.entry) {
             (Life::Keep, Some(entry)) => entry.expires,
             (Life::Default | Life::Keep, _) => {
-                self.rules.time_to_live.and_then(|life| self.now.checked_add(life))
+                self.rules.time_to_live.and_then(|life| self.reading().checked_add(life))
             }
             (Life::Never, _) => None,
-            (Life::After(life), _) => self.now.checked_add(life),
+            (Life::After(life), _) => self.reading().checked_add(life),
             (Life::At(at), _) => Some(at),
         };
         at.filter(|&at| at < END_OF_TIME)
@@ -413,7 +420,7 @@ impl State {
     fn lock_until(&self, time: Duration) -> Result<Duration, Duration> {
         let Rules { default_lock_time, max_lock_time: max, .. } = self.rules;
         let time = if time.is_zero() { default_lock_time } else { time };
-        if time > max { Err(max) } else { Ok(self.now + time) }
+        if time > max { Err(max) } else { Ok(self.reading() + time) }
     }
 
     fn lock(&mut self, time: Duration, offered: Option<Cas>) -> Result<Taken, LockError> {

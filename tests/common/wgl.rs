@@ -3,9 +3,12 @@
 //! A history is linearizable if its operations can be put in an order that respects real time and
 //! in which the sequential model allows every response. One key at a time: a history is
 //! linearizable if the history of each object is. Histories are at most 64 operations long.
+//!
+//! Relative deadlines count from some reading of the clock during the call, not from the very
+//! instant of the operation: a writer reads the clock shortly before what it writes can be seen.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::common::model::{Entry, Op, Response, State};
 
@@ -40,12 +43,40 @@ fn explain(state: &State, history: &[Timed], done: u64, dead: &mut HashSet<Posit
     }
     // What began after another one had returned cannot come before it.
     for index in open().filter(|&index| history[index].invoked <= first_return) {
-        let mut next = state.clone();
-        let allowed = next.apply(&history[index].op, &history[index].response).is_ok();
-        if allowed && explain(&next, history, done | 1 << index, dead) {
-            return true;
+        for reading in readings(state.now, history, done, index) {
+            let mut next = state.clone();
+            next.reading = Some(reading);
+            let allowed = next.apply(&history[index].op, &history[index].response).is_ok();
+            if allowed && explain(&next, history, done | 1 << index, dead) {
+                return true;
+            }
         }
     }
     dead.insert((done, state.entry));
     false
+}
+
+/// What the clock may have shown to operation `index` since it was called: the present time, or
+/// the time before any advance in `done` that had not returned by then.
+fn readings(
+    now: Duration,
+    history: &[Timed],
+    done: u64,
+    index: usize,
+) -> impl Iterator<Item = Duration> {
+    let called = history[index].invoked;
+    let mut advances: Vec<_> = (0..history.len())
+        .filter(|index| done & (1 << index) != 0)
+        .filter(|&index| history[index].returned >= called)
+        .filter_map(|index| match history[index].op {
+            Op::Advance(by) => Some((history[index].invoked, by)),
+            _ => None,
+        })
+        .collect();
+    advances.sort_unstable();
+    let undone = advances.into_iter().rev().scan(now, |at, (_, by)| {
+        *at -= by;
+        Some(*at)
+    });
+    std::iter::once(now).chain(undone)
 }
