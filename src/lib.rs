@@ -139,6 +139,7 @@ mod swallow;
 mod sync;
 mod time;
 mod update;
+mod usage;
 mod versioned;
 
 pub use builder::CacheBuilder;

@@ -27,7 +27,7 @@
 //!
 //! # Orderings
 //!
-//! Each is cited where it is used; the loom models that fail without it are in `tests/loom.rs`.
+//! Each is cited where it is used; the loom models that fail without it are in `tests/loom`.
 //!
 //! | | Release | Acquire | what it carries |
 //! |---|---|---|---|
@@ -37,14 +37,18 @@
 //! | **O4** | word cell | word cell | earlier values of `state` |
 //! | **O5** | `times` | `times` | the `state` it belongs to; the lock record |
 //! | **O6** | bucket meta | bucket meta | what came before a removal, for who sees it by the tag |
+//! | **O7** | limbo's stack, on push | limbo's stack, when it is taken | what is in the batches |
 #![expect(unsafe_code, reason = "one of the two rooms where it is allowed")]
 
 mod bucket;
+mod limbo;
 mod node;
 mod stripe;
 mod table;
 mod word;
 
+pub(crate) use limbo::{DEFAULT_LIMIT, Limbo, Retired, Unlinked};
 pub(crate) use node::{BlankLock, LockState, Node, Standing, View};
-pub(crate) use stripe::{At, Held, Retired, Search, Stripe};
+pub(crate) use stripe::{Entries, Held, Search, Stripe};
+pub(crate) use table::{At, Moves};
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | `state` | stripe lock holder | anyone |
 //! | `times` | stripe lock holder | anyone |
+//! | `usage` | anyone | the eviction policy |
 //! | `hash`, `key` | nobody after publication | anyone |
 //! | value | nobody after publication | anyone |
 //! | cell `parity` | nobody while `state` names it | anyone |
@@ -22,8 +23,10 @@
 use std::mem::ManuallyDrop;
 use std::ptr;
 
+use crate::hash::Low;
 use crate::sync::{AtomicU64, Canary, Ordering, yield_now};
 use crate::time::Tick;
+use crate::usage::Usage;
 
 use super::word::{ValueRef, is_word, to_bits};
 
@@ -71,7 +74,8 @@ pub(crate) struct Node<K, V> {
     times: AtomicU64,
     key: K,
     body: Body<V>,
-    hash: u64,
+    hash: Low,
+    usage: Usage,
     canary: Canary,
 }
 
@@ -112,7 +116,7 @@ impl<V> View<'_, V> {
 
 impl<K, V: 'static> Node<K, V> {
     /// A node that nobody sees yet; `prepare` completes it.
-    pub(crate) fn boxed(hash: u64, key: K, value: V) -> Box<Self> {
+    pub(crate) fn boxed(hash: Low, key: K, value: V) -> Box<Self> {
         let body = if is_word::<V>() {
             let cells = [AtomicU64::new(to_bits(value)), AtomicU64::new(0)];
             Body { cells: ManuallyDrop::new(cells) }
@@ -120,7 +124,8 @@ impl<K, V: 'static> Node<K, V> {
             Body { value: ManuallyDrop::new(value) }
         };
         let (state, times) = (AtomicU64::new(0), AtomicU64::new(0));
-        Box::new(Self { state, times, hash, canary: Canary::new(), key, body })
+        let usage = Usage::new();
+        Box::new(Self { state, times, hash, usage, canary: Canary::new(), key, body })
     }
 
     /// Sets what is known only under the stripe lock.
@@ -153,8 +158,13 @@ impl<K, V: 'static> Node<K, V> {
         &self.key
     }
 
-    pub(super) fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> Low {
         self.hash
+    }
+
+    #[inline(always)]
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     #[inline(always)]

@@ -1,24 +1,19 @@
 //! A stripe: a table that readers walk freely, and a lock that all its writers take.
 
 use std::collections::HashSet;
-use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 
-use crate::epoch::{self, Guard};
+use crate::epoch::Guard;
+use crate::hash::{self, Low};
 use crate::stamp::StampSource;
-use crate::swallow::swallow_panic;
-use crate::sync::{AtomicPtr, MODELLED, Mutex, MutexGuard, Ordering, Padded, Tally, yield_now};
+use crate::sync::{AtomicPtr, Mutex, MutexGuard, Ordering, Padded, Tally};
 use crate::time::Tick;
+use crate::usage::Usage;
 
-pub(crate) use super::table::At;
-
+use super::limbo::{Batch, Nodes, Retired, Unlinked};
 use super::node::{BlankLock, Detached, LockState, Node};
-use super::table::Table;
+use super::table::{At, Moves, Table};
 use super::word::{ValueRef, is_word};
-
-/// How many retired pieces a stripe gathers before it hands them over: one deferral for all.
-const BATCH: usize = if MODELLED { 1 } else { 32 };
 
 /// The size, in buckets, at which stripes are put out of step.
 const STAGGERED: usize = 16;
@@ -50,6 +45,8 @@ struct Writer<K, V, X> {
     stamps: StampSource,
     /// Unlinked, waiting to be handed over.
     retired: Option<Box<Batch<K, V>>>,
+    /// How many retired pieces are gathered before they are handed over: one deferral for all.
+    batch: usize,
     extra: X,
 }
 
@@ -64,12 +61,13 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    pub(crate) fn new(entries: usize, stamps: StampSource, extra: X) -> Self {
+    /// A stripe with room for `entries`, which hands over what it retires in batches of `batch`.
+    pub(crate) fn new(entries: usize, stamps: StampSource, batch: usize, extra: X) -> Self {
         let table = Box::new(Table::new(Table::<K, V>::buckets_for(entries)));
         let (buckets, count) = (Tally::default(), Tally::default());
         table.describe(&buckets, &count);
         let table = AtomicPtr::new(Box::into_raw(table));
-        let writer = Mutex::new(Writer { stamps, retired: None, extra });
+        let writer = Mutex::new(Writer { stamps, retired: None, batch, extra });
         Self {
             current: Padded(Current { table, buckets, count }),
             writing: Padded(Writing { writer, len: Tally::default() }),
@@ -93,7 +91,7 @@ where
     /// Begins a look-up that takes no lock.
     #[inline(always)]
     pub(crate) fn search<'g>(&'g self, hash: u64, guard: &'g Guard) -> Search<'g, K, V> {
-        Search { table: self.table(guard), hash, likely: std::ptr::null_mut() }
+        Search { table: self.table(guard), hash: hash::low(hash), likely: std::ptr::null_mut() }
     }
 
     /// Walks the table that is current now. What is inserted or removed meanwhile may or may not
@@ -125,7 +123,7 @@ where
 /// overlap.
 pub(crate) struct Search<'g, K, V> {
     table: &'g Table<K, V>,
-    hash: u64,
+    hash: Low,
     /// Where `advance` has found that the look-up most likely ends; null if it has not.
     likely: *mut Node<K, V>,
 }
@@ -140,11 +138,6 @@ impl<K, V> Clone for Search<'_, K, V> {
 impl<K, V> Copy for Search<'_, K, V> {}
 
 impl<'g, K, V: 'static> Search<'g, K, V> {
-    #[inline(always)]
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-
     /// Starts loading what the look-up touches first.
     #[inline(always)]
     pub(crate) fn prefetch(&self) {
@@ -177,9 +170,10 @@ impl<K, V, X> Drop for Stripe<K, V, X> {
     fn drop(&mut self) {
         // Relaxed: `&mut self`, nobody else is here.
         let table = self.current.0.table.load(Ordering::Relaxed);
-        let mut batch = self.writing.0.writer.get_mut().retired.take().unwrap_or_default();
+        let writer = self.writing.0.writer.get_mut();
+        let mut batch = writer.retired.take().unwrap_or_default();
         // Every reader borrows the stripe as well as its guard, so none is left.
-        batch.tables.push((table, Nodes::Included(0)));
+        batch.push_table(table, Nodes::Included(0), 0);
     }
 }
 
@@ -207,22 +201,26 @@ where
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, mut is_key: impl FnMut(&K) -> bool) -> Option<At> {
         // SAFETY: [R2] the lock is held.
-        unsafe { self.table().find(hash, |node| is_key(node.key())) }.map(|(at, _)| at)
+        unsafe { self.table().find(hash::low(hash), |node| is_key(node.key())) }.map(|(at, _)| at)
     }
 
     /// Finds the place of the entry that was locked with `token`, without running user code.
     pub(crate) fn find_token(&self, hash: u64, token: u64) -> Option<At> {
         let is_it = |node: &Node<K, V>| node.lock_state().is_some_and(|lock| lock.token == token);
         // SAFETY: [R2] the lock is held.
-        unsafe { self.table().find(hash, is_it) }.map(|(at, _)| at)
+        unsafe { self.table().find(hash::low(hash), is_it) }.map(|(at, _)| at)
     }
 
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
     #[inline]
     fn node(&self, at: At) -> &Node<K, V> {
-        let node = self.table().bucket(at.bucket).node(at.slot);
+        self.node_if(at).expect("a place found under this lock is occupied")
+    }
+
+    #[inline]
+    fn node_if(&self, at: At) -> Option<&Node<K, V>> {
         // SAFETY: [R2] a pointer in a slot is null or a node's, and the lock is held.
-        unsafe { node.as_ref() }.expect("a place found under this lock is occupied")
+        unsafe { self.table().node(at).as_ref() }
     }
 
     #[inline]
@@ -233,6 +231,16 @@ where
     #[inline]
     pub(crate) fn stamp(&self, at: At) -> u64 {
         self.node(at).stamp()
+    }
+
+    /// What lies beside the table and the table's entries as those see them who keep it.
+    pub(crate) fn split(&mut self) -> (Entries<'_, K, V>, &mut X) {
+        let table = self.table();
+        (Entries { table }, &mut self.writer.extra)
+    }
+
+    pub(crate) fn entries(&self) -> Entries<'_, K, V> {
+        Entries { table: self.table() }
     }
 
     /// Whether the entry has neither deadline nor lock.
@@ -287,14 +295,33 @@ where
         self.node(at).bits()
     }
 
-    /// Publishes a node whose key is absent.
-    pub(crate) fn publish(&mut self, mut node: Box<Node<K, V>>, stamp: u64, expires: Option<Tick>) {
-        node.prepare(stamp, expires);
-        if self.stripe.len() >= self.table().capacity() {
-            self.grow();
+    /// Makes room for one more entry. If the table was rebuilt for it, says where its entries are
+    /// now, to whom `track`s them. A stripe that never holds more than `most` entries does not grow
+    /// beyond them.
+    #[must_use]
+    pub(crate) fn reserve(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
+        if self.stripe.len() < self.table().capacity() {
+            return None;
         }
-        self.table().publish(node);
+        let mut buckets = self.grown();
+        if let Some(most) = most {
+            buckets = buckets.min(Table::<K, V>::buckets_for(most)).max(self.table().len() + 1);
+        }
+        self.rebuild(buckets, track)
+    }
+
+    /// Publishes a node whose key is absent; the caller has reserved room for it.
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        mut node: Box<Node<K, V>>,
+        stamp: u64,
+        expires: Option<Tick>,
+    ) -> At {
+        debug_assert!(self.stripe.len() < self.table().capacity());
+        node.prepare(stamp, expires);
         self.stripe.writing.0.len.add_alone(1);
+        self.table().publish(node)
     }
 
     /// Puts `node` in the place of another node of the same key.
@@ -304,10 +331,11 @@ where
         mut node: Box<Node<K, V>>,
         stamp: u64,
         expires: Option<Tick>,
-    ) {
+    ) -> Unlinked<K, V> {
         node.prepare(stamp, expires);
-        let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
-        self.retired().push_node(old);
+        node.usage().take_over(self.node(at).usage());
+        let node = Box::into_raw(node);
+        Unlinked::new(self.table().bucket(at.bucket()).replace(at.slot(), node))
     }
 
     /// Gives the entry a new word, stamp and deadline in place.
@@ -325,11 +353,18 @@ where
     }
 
     /// Makes the key absent.
-    pub(crate) fn unlink(&mut self, at: At) {
+    pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
         let hash = self.node(at).hash();
         let node = self.table().unlink(at, hash);
-        self.retired().push_node(node);
         self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
+        Unlinked::new(node)
+    }
+
+    /// Leaves an unlinked node, which weighs `weight`, to be handed over with the next batch.
+    #[inline]
+    pub(crate) fn retire(&mut self, node: Unlinked<K, V>, weight: u64) {
+        let full = self.writer.batch;
+        self.retired().push_node(node, weight, full);
     }
 
     /// Locks the entry.
@@ -370,29 +405,47 @@ where
         }
     }
 
-    /// Makes every key of the stripe absent, by a fresh table; the old one goes as one piece.
-    pub(crate) fn clear(&mut self) {
+    /// Makes every key of the stripe absent, by a fresh table; the old one, whose entries weigh
+    /// `weight`, goes as one piece.
+    pub(crate) fn clear(&mut self, weight: u64) {
         let gone = self.stripe.len();
         let old = self.swap_table(Table::new(1));
-        self.retired().tables.push((old, Nodes::Included(gone)));
+        self.retired().push_table(old, Nodes::Included(gone), weight);
         self.stripe.writing.0.len.add_alone((gone as u64).wrapping_neg());
     }
 
-    /// Moves the entries to a table half as large again.
-    pub(crate) fn grow(&mut self) {
-        let old = self.table();
-        let mut buckets = old.len() + old.len().div_ceil(2);
-        if old.len() < STAGGERED && buckets >= STAGGERED {
+    /// The size of the next table: half as large again.
+    fn grown(&self) -> usize {
+        let old = self.table().len();
+        let mut buckets = old + old.div_ceil(2);
+        if old < STAGGERED && buckets >= STAGGERED {
             // Once in its life each stripe takes a step of its own size, so that the stripes do not
             // all grow at the same time and are not all half empty at the same time.
             let (place, of) = self.writer.stamps.place();
             buckets += buckets / 2 * place / of;
         }
-        let grown = Table::new(buckets);
+        buckets
+    }
+
+    /// Moves the entries to a smaller table if this one has become far too large for them; to one
+    /// that just fits if `tight`.
+    pub(crate) fn shrink(&mut self, tight: bool, track: bool) -> Option<Moves> {
+        let fitting = Table::<K, V>::buckets_for(self.stripe.len() + usize::from(!tight));
+        let buckets = if tight { fitting } else { 2 * fitting };
+        let spacious = self.table().is_spacious_for(self.stripe.len());
+        let worthwhile = if tight { buckets < self.table().len() } else { spacious };
+        if worthwhile { self.rebuild(buckets, track) } else { None }
+    }
+
+    fn rebuild(&mut self, buckets: usize, track: bool) -> Option<Moves> {
+        let old = self.table();
+        let fresh = Table::new(buckets);
+        let mut moves = track.then(|| old.no_moves());
         // SAFETY: the lock is held and `old` is the stripe's table.
-        unsafe { grown.fill_from(old) };
-        let old = self.swap_table(grown);
-        self.retired().tables.push((old, Nodes::MovedOn));
+        unsafe { fresh.fill_from(old, moves.as_mut()) };
+        let old = self.swap_table(fresh);
+        self.retired().push_table(old, Nodes::MovedOn, 0);
+        moves
     }
 
     fn swap_table(&mut self, fresh: Table<K, V>) -> *mut Table<K, V> {
@@ -408,7 +461,7 @@ where
     #[must_use]
     #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
-        if !self.writer.retired.as_ref()?.is_due() {
+        if !self.writer.retired.as_ref()?.is_due(self.writer.batch) {
             return None;
         }
         self.take_retired()
@@ -420,13 +473,14 @@ where
         self.take_retired()
     }
 
-    /// How many retired pieces wait in this stripe to be handed over.
-    pub(crate) fn retired_len(&self) -> usize {
-        self.writer.retired.as_ref().map_or(0, |batch| batch.weight())
+    /// How many retired pieces wait in this stripe to be handed over, and what they weigh.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        let batch = self.writer.retired.as_ref();
+        batch.map_or((0, 0), |batch| (batch.pieces() as u64, batch.weight()))
     }
 
     fn take_retired(&mut self) -> Option<Retired<K, V>> {
-        self.writer.retired.take().map(|batch| Retired(ManuallyDrop::new(batch)))
+        self.writer.retired.take().map(Retired::new)
     }
 
     fn retired(&mut self) -> &mut Batch<K, V> {
@@ -436,7 +490,7 @@ where
     #[inline]
     fn retire_lock(&mut self, detached: Option<Detached>) {
         if let Some(detached) = detached {
-            self.retired().locks.push(detached);
+            self.retired().push_lock(detached);
         }
     }
 }
@@ -455,114 +509,43 @@ impl<K, V, X> DerefMut for Held<'_, K, V, X> {
     }
 }
 
-/// What became of the nodes of a table that was replaced.
+/// The entries of a stripe whose lock is held, by place.
 #[derive(Clone, Copy)]
-enum Nodes {
-    /// They live on in the new table.
-    MovedOn,
-    /// They go with the table; so many.
-    Included(usize),
+pub(crate) struct Entries<'h, K, V> {
+    table: &'h Table<K, V>,
 }
 
-/// Memory that is unlinked and may still be looked at. Dropping it drops what is in it.
-struct Batch<K, V> {
-    nodes: Vec<*mut Node<K, V>>,
-    locks: Vec<Detached>,
-    tables: Vec<(*mut Table<K, V>, Nodes)>,
-}
-
-// SAFETY: a batch owns what its pointers name, and nodes go between threads as their keys and
-// values do.
-unsafe impl<K: Send, V: Send> Send for Batch<K, V> {}
-
-impl<K, V> Default for Batch<K, V> {
-    fn default() -> Self {
-        Self { nodes: Vec::new(), locks: Vec::new(), tables: Vec::new() }
-    }
-}
-
-impl<K, V> Batch<K, V> {
-    /// Tables go at once: there are few, and they are large.
-    fn is_due(&self) -> bool {
-        self.nodes.len() + self.locks.len() >= BATCH || !self.tables.is_empty()
+impl<'h, K, V: 'static> Entries<'h, K, V> {
+    fn node(self, place: u32) -> Option<&'h Node<K, V>> {
+        // SAFETY: [R2] a pointer in a slot is null or a node's. This borrows from a `Held`, so the
+        // lock is held and nobody unlinks meanwhile.
+        unsafe { self.table.node(At::from_place(place)).as_ref() }
     }
 
-    /// How many values, lock records and tables there are.
-    fn weight(&self) -> usize {
-        let in_tables = self.tables.iter().map(|(_, nodes)| match nodes {
-            Nodes::MovedOn => 1,
-            Nodes::Included(count) => 1 + count,
-        });
-        self.nodes.len() + self.locks.len() + in_tables.sum::<usize>()
+    pub(crate) fn usage(self, place: u32) -> Option<&'h Usage> {
+        self.node(place).map(Node::usage)
     }
-}
 
-impl<K, V> Batch<K, V> {
-    fn push_node(&mut self, node: *mut Node<K, V>) {
-        if self.nodes.capacity() == 0 {
-            self.nodes.reserve_exact(BATCH);
-        }
-        self.nodes.push(node);
+    /// The part of the hash that the table keeps.
+    pub(crate) fn hash(self, place: u32) -> Option<Low> {
+        self.node(place).map(Node::hash)
     }
-}
 
-impl<K, V> Drop for Batch<K, V> {
-    fn drop(&mut self) {
-        for (table, nodes) in self.tables.drain(..) {
-            // SAFETY: the batch owns the table, made from a `Box`; no reader holds it any more.
-            let table = unsafe { Box::from_raw(table) };
-            if let Nodes::Included(_) = nodes {
-                self.nodes.extend(table.nodes());
-            }
-        }
-        for node in self.nodes.drain(..) {
-            // SAFETY: as above; a node is in one batch, once.
-            let node = unsafe { Box::from_raw(node) };
-            // Dropping runs the user's `Drop`. Its panic must not surface in whatever thread
-            // happens to collect, nor keep the neighbours from being dropped.
-            swallow_panic(|| drop(node));
-        }
+    pub(crate) fn expires(self, place: u32) -> Option<Tick> {
+        self.node(place)?.expires()
     }
-}
 
-/// What a lock holder took out, to be handed over after the lock is released.
-///
-/// Whoever drops it instead leaks it: there may be readers.
-pub(crate) struct Retired<K, V>(ManuallyDrop<Box<Batch<K, V>>>);
-
-impl<K: Send + 'static, V: Send + 'static> Retired<K, V> {
-    /// Lets the epoch drop it when no reader can see it any more. `waiting` counts it until then.
-    ///
-    /// The caller holds no stripe lock: pinning may drop other garbage, which runs user code.
-    pub(crate) fn hand_over(self, waiting: &Arc<Tally>) {
-        let pieces = self.0.weight() as u64;
-        waiting.add(pieces);
-        let counted = Arc::clone(waiting);
-        let guard = epoch::pin();
-        guard.defer(move || {
-            drop(ManuallyDrop::into_inner(self.0));
-            counted.sub(pieces);
-        });
-        // This thread may never come back: let others drop the batch.
-        guard.flush();
-        drop(guard);
-        if waiting.get() > WAITING_LIMIT {
-            help_collect(waiting);
-        }
+    pub(crate) fn lock_state(self, place: u32) -> Option<LockState> {
+        self.node(place)?.lock_state()
     }
-}
 
-/// Above this many waiting pieces a writer helps the collector along.
-const WAITING_LIMIT: u64 = 4096;
-
-/// Advances the epoch a bounded number of times, then gives way to whoever is holding it back.
-#[cold]
-fn help_collect(waiting: &Tally) {
-    for _ in 0..8 {
-        epoch::pin().flush();
-        if waiting.get() <= WAITING_LIMIT {
-            return;
-        }
+    /// Starts loading what names the entry at `place`.
+    pub(crate) fn prefetch(self, place: u32) {
+        self.table.prefetch_bucket(At::from_place(place));
     }
-    yield_now();
+
+    /// All places where somebody is.
+    pub(crate) fn places(self) -> impl Iterator<Item = u32> + 'h {
+        self.table.places()
+    }
 }

@@ -3,7 +3,7 @@
 //! A key's slot lies in the first bucket at or after its home that had room when it came. Probing
 //! walks bucket by bucket and ends where the overflow count says that nobody went on.
 
-use crate::hash;
+use crate::hash::{self, Low};
 use crate::sync::{Canary, Tally};
 
 use super::bucket::{Bucket, SLOTS};
@@ -14,12 +14,60 @@ pub(super) struct Table<K, V> {
     canary: Canary,
 }
 
-/// Where a key was found: bucket and slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    pub(super) bucket: usize,
-    pub(super) slot: usize,
+/// Where an entry lies in its table: bucket and slot as one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At(u32);
+
+impl At {
+    fn new(bucket: usize, slot: usize) -> Self {
+        Self((bucket * PLACES + slot) as u32)
+    }
+
+    pub(crate) fn from_place(place: u32) -> Self {
+        Self(place)
+    }
+
+    /// The number, for those who keep something beside the table.
+    pub(crate) fn place(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn bucket(self) -> usize {
+        self.0 as usize / PLACES
+    }
+
+    pub(super) fn slot(self) -> usize {
+        self.0 as usize % PLACES
+    }
 }
+
+/// Places a bucket: its slots and one that is never used, so that no division is needed.
+const PLACES: usize = 8;
+
+/// More buckets than this a table cannot number.
+const MOST_BUCKETS: usize = u32::MAX as usize / PLACES;
+
+/// Where the entries of a table went when it was rebuilt.
+pub(crate) struct Moves {
+    /// By old place; `NOBODY` where nobody was.
+    to: Box<[u32]>,
+}
+
+const NOBODY: u32 = u32::MAX;
+
+impl Moves {
+    fn of(buckets: usize) -> Self {
+        Self { to: vec![NOBODY; buckets * PLACES].into() }
+    }
+
+    /// Where the entry at `place` is now.
+    pub(crate) fn to(&self, place: u32) -> Option<u32> {
+        self.to.get(place as usize).copied().filter(|&to| to != NOBODY)
+    }
+}
+
+/// Tables of fewer than four times this many buckets are not worth shrinking.
+const SPARE: usize = if crate::sync::MODELLED { 1 } else { 16 };
 
 /// Of seven slots a bucket, how many may be in use on average: load 0.8.
 const LOAD: (usize, usize) = (4, 5);
@@ -28,7 +76,7 @@ impl<K, V: 'static> Table<K, V> {
     #[cfg(not(any(caskade_loom, caskade_shuttle)))]
     pub(super) fn new(count: usize) -> Self {
         use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-        assert!(count > 0);
+        assert!(count > 0 && count <= MOST_BUCKETS, "a table of {count} buckets");
         let layout = Layout::array::<Bucket<K, V>>(count).expect("a table fits the address space");
         // SAFETY: the layout has a size: a bucket takes 64 bytes and there is at least one.
         let memory = unsafe { alloc_zeroed(layout) }.cast::<Bucket<K, V>>();
@@ -47,12 +95,25 @@ impl<K, V: 'static> Table<K, V> {
         Self { buckets, canary: Canary::new() }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.buckets.len()
+    /// The node at `at`, null if nobody is there or there is no such place.
+    pub(super) fn node(&self, at: At) -> *mut Node<K, V> {
+        let bucket = self.buckets.get(at.bucket()).filter(|_| at.slot() < SLOTS);
+        bucket.map_or(std::ptr::null_mut(), |bucket| bucket.node(at.slot()))
     }
 
-    pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
-        &self.buckets[index]
+    /// Starts loading the bucket of `at`.
+    pub(super) fn prefetch_bucket(&self, at: At) {
+        prefetch(self.buckets.as_ptr().wrapping_add(at.bucket()));
+    }
+
+    /// Moves for an empty table's worth of places.
+    pub(super) fn no_moves(&self) -> Moves {
+        Moves::of(self.len())
+    }
+
+    /// Whether a smaller table should take this one's place for `entries`.
+    pub(super) fn is_spacious_for(&self, entries: usize) -> bool {
+        self.len() >= 4 * SPARE && self.capacity() / 8 > entries
     }
 
     /// How many entries fit before the table should grow.
@@ -80,13 +141,13 @@ impl<K, V: 'static> Table<K, V> {
     /// gone: a prefetch reads nothing.
     #[inline(always)]
     pub(super) fn prefetch_described(buckets: &Tally, count: &Tally, hash: u64) {
-        let home = hash::home(hash, count.get() as usize);
+        let home = hash::home(hash::low(hash), count.get() as usize);
         let buckets = std::ptr::without_provenance::<Bucket<K, V>>(buckets.get() as usize);
         prefetch(buckets.wrapping_add(home));
     }
 
     #[inline(always)]
-    fn home(&self, hash: u64) -> &Bucket<K, V> {
+    fn home(&self, hash: Low) -> &Bucket<K, V> {
         &self.buckets[hash::home(hash, self.len())]
     }
 
@@ -120,8 +181,8 @@ impl<K, V: 'static> Table<K, V> {
                 }
                 // SAFETY: the lock is held.
                 let found = unsafe { self.find(node.hash(), |other| std::ptr::eq(other, node)) };
-                let at = found.map(|(At { bucket, slot }, _)| (bucket, slot));
-                assert_eq!(at, Some((index, slot)), "[R6] a node cannot be found");
+                let at = found.map(|(at, _)| at);
+                assert_eq!(at, Some(At::new(index, slot)), "[R6] a node cannot be found");
             }
         }
         for (bucket, passed) in self.buckets.iter().zip(passed) {
@@ -132,14 +193,14 @@ impl<K, V: 'static> Table<K, V> {
 
     /// Starts loading the bucket where a look-up begins.
     #[inline(always)]
-    pub(super) fn prefetch_home(&self, hash: u64) {
+    pub(super) fn prefetch_home(&self, hash: Low) {
         prefetch(self.home(hash));
     }
 
     /// Starts loading the node that a look-up most likely ends at, and returns it. Null if the
     /// home bucket has none.
     #[inline(always)]
-    pub(super) fn likely(&self, hash: u64) -> *mut Node<K, V> {
+    pub(super) fn likely(&self, hash: Low) -> *mut Node<K, V> {
         let home = self.home(hash);
         let slot = home.meta().matches(hash::tag(hash)).next();
         let node = slot.map_or(std::ptr::null_mut(), |slot| home.node(slot));
@@ -156,7 +217,7 @@ impl<K, V: 'static> Table<K, V> {
     #[inline(always)]
     pub(super) unsafe fn find(
         &self,
-        hash: u64,
+        hash: Low,
         mut is_it: impl FnMut(&Node<K, V>) -> bool,
     ) -> Option<(At, *mut Node<K, V>)> {
         self.canary.observe();
@@ -170,7 +231,7 @@ impl<K, V: 'static> Table<K, V> {
                 let node = here.node(slot);
                 // SAFETY: a pointer in a slot is null or a node's, alive by the caller's promise.
                 if unsafe { node.as_ref() }.is_some_and(&mut is_it) {
-                    return Some((At { bucket, slot }, node));
+                    return Some((At::new(bucket, slot), node));
                 }
             }
             left -= 1;
@@ -187,13 +248,13 @@ impl<K, V: 'static> Table<K, V> {
         self.place(hash, Box::into_raw(node))
     }
 
-    fn place(&self, hash: u64, node: *mut Node<K, V>) -> At {
+    fn place(&self, hash: Low, node: *mut Node<K, V>) -> At {
         let mut bucket = hash::home(hash, self.len());
         loop {
             let here = &self.buckets[bucket];
             if let Some(slot) = here.meta().vacant() {
                 here.publish(slot, hash::tag(hash), node);
-                return At { bucket, slot };
+                return At::new(bucket, slot);
             }
             // [R6] raised before the tag is set, so that nobody who could find the key misses it.
             here.raise_overflow();
@@ -202,32 +263,39 @@ impl<K, V: 'static> Table<K, V> {
     }
 
     /// Unlinks the node at `at`, whose hash is `hash`. For holders of the stripe lock.
-    pub(super) fn unlink(&self, at: At, hash: u64) -> *mut Node<K, V> {
-        let node = self.buckets[at.bucket].unlink(at.slot);
+    pub(super) fn unlink(&self, at: At, hash: Low) -> *mut Node<K, V> {
+        let node = self.buckets[at.bucket()].unlink(at.slot());
         // [R6] lowered after the slot is empty: until then the probe must get here.
         let mut bucket = hash::home(hash, self.len());
-        while bucket != at.bucket {
+        while bucket != at.bucket() {
             self.buckets[bucket].lower_overflow();
             bucket = self.after(bucket);
         }
         node
     }
 
-    /// Fills this table, which nobody else sees yet, with the nodes of `old`.
+    /// Fills this table, which nobody else sees yet, with the nodes of `old`, and notes in `moves`
+    /// where they went.
     ///
     /// # Safety
     ///
     /// The caller holds the stripe lock and `old` is the stripe's table, so its nodes are alive.
-    pub(super) unsafe fn fill_from(&self, old: &Self) {
+    pub(super) unsafe fn fill_from(&self, old: &Self, moves: Option<&mut Moves>) {
+        let mut moves = moves;
         const AHEAD: usize = 4;
         for index in 0..old.len() {
             if let Some(soon) = old.buckets.get(index + AHEAD) {
                 soon.nodes().for_each(|node| prefetch(node));
             }
-            for node in old.buckets[index].nodes() {
-                // SAFETY: a node in a slot of the current table is alive under the lock [R2].
+            for slot in old.buckets[index].meta().occupied() {
+                let node = old.buckets[index].node(slot);
+                // SAFETY: under the lock every tagged slot of the current table has a node, and it
+                // is alive [R2].
                 let hash = unsafe { (*node).hash() };
-                self.place(hash, node);
+                let at = self.place(hash, node);
+                if let Some(moves) = &mut moves {
+                    moves.to[At::new(index, slot).0 as usize] = at.0;
+                }
             }
         }
     }
@@ -240,6 +308,22 @@ impl<K, V> Drop for Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
+        &self.buckets[index]
+    }
+
+    /// All places where somebody is.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> {
+        let slots = |(index, bucket): (usize, &Bucket<K, V>)| {
+            bucket.meta().occupied().map(move |slot| At::new(index, slot).0)
+        };
+        self.buckets.iter().enumerate().flat_map(slots)
+    }
+
     /// All nodes of the table.
     pub(super) fn nodes(&self) -> impl Iterator<Item = *mut Node<K, V>> {
         self.buckets.iter().flat_map(Bucket::nodes)

@@ -7,6 +7,7 @@ use equivalent::Equivalent;
 use crate::counter::Counter;
 use crate::error::{CounterError, Refusal};
 use crate::expiry::Expiry;
+use crate::hash;
 use crate::raw::{Node, from_bits, to_bits};
 use crate::stamp::Cas;
 
@@ -58,7 +59,7 @@ where
             let expires = self.deadline(expiry, None, now);
             let stamp = held.next_stamp();
             let key = key.take().expect("the key is used once");
-            held.publish(Node::boxed(hash, key, initial), stamp, expires);
+            self.publish(held, Node::boxed(hash::low(hash), key, initial), stamp, expires);
             held.count(&Ok(()));
             Ok((initial, Cas::issued(stamp)))
         })

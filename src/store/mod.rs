@@ -23,10 +23,10 @@ use equivalent::Equivalent;
 use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{At, Held, LockState, Retired, Stripe};
+use crate::raw::{At, DEFAULT_LIMIT, Held, Limbo, LockState, Retired, Stripe};
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
-use crate::sync::Tally;
+use crate::sync::MODELLED;
 use crate::time::{Tick, TimeSource};
 
 pub(crate) use crate::raw::ValueRef;
@@ -46,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) max_lock_time: Duration,
 }
 
+/// How many retired pieces a stripe gathers before it hands them over.
+const BATCH: usize = if MODELLED { 1 } else { 32 };
+
 /// What a stripe keeps beside its table, under the same lock.
 pub(crate) struct Upkeep {
     tally: WriteTally,
@@ -61,8 +64,7 @@ pub(crate) struct Store<K, V, S> {
     time: TimeSource,
     settings: Settings,
     reads: ReadTally,
-    /// Retired pieces that the epoch has not dropped yet.
-    waiting: Arc<Tally>,
+    limbo: Arc<Limbo<K, V>>,
 }
 
 /// An entry found under the stripe lock that neither time nor anybody else has ended.
@@ -118,7 +120,7 @@ where
     #[cold]
     fn let_go(&self, leaving: Option<Leaving>, retired: Option<Retired<K, V>>) {
         if let Some(retired) = retired {
-            retired.hand_over(&self.store.waiting);
+            self.store.limbo.take(retired);
         }
         if let Some(leaving) = leaving {
             leaving.go();
@@ -157,7 +159,7 @@ where
         let share = entries.div_ceil(count);
         let stripes = (0..count).map(|index| {
             let upkeep = Upkeep { tally: WriteTally::default(), waiters: Waiters::default() };
-            Stripe::new(share, StampSource::new(index, count, seed), upkeep)
+            Stripe::new(share, StampSource::new(index, count, seed), BATCH, upkeep)
         });
         Self {
             stripes: stripes.collect(),
@@ -166,7 +168,7 @@ where
             time,
             settings,
             reads: ReadTally::new(),
-            waiting: Arc::default(),
+            limbo: Arc::new(Limbo::new(DEFAULT_LIMIT)),
         }
     }
 
@@ -255,7 +257,8 @@ where
         let mut lock = held.lock_state(at);
         let until = lock.and_then(|lock| lock.deadline);
         if expires.is_some_and(|at| at <= now.get()) {
-            held.unlink(at);
+            let gone = held.unlink(at);
+            held.retire(gone, 1);
             held.tally.rare.expired += 1;
             if until.is_some() {
                 held.waiters.turn(hash, now);
@@ -291,7 +294,7 @@ where
         for stripe in &self.stripes {
             self.locked_stripe(stripe, |held, _| {
                 held.tally.writes += stripe.len() as u64;
-                held.clear();
+                held.clear(stripe.len() as u64);
                 held.waiters.turn_all();
                 Ok::<_, Reentrant>(())
             })?;
@@ -306,13 +309,10 @@ where
             let retired = stripe.hold().release_all();
             drop(entered);
             if let Some(retired) = retired {
-                retired.hand_over(&self.waiting);
+                self.limbo.take(retired);
             }
         }
-        // Garbage is dropped two advances after it was retired; one more to seal this thread's.
-        for _ in 0..4 {
-            crate::epoch::pin().flush();
-        }
+        self.limbo.empty();
         Ok(())
     }
 
@@ -330,11 +330,11 @@ where
             stats.entries += stripe.len() as u64;
             self.locked_stripe(stripe, |held, _| {
                 held.tally.add_to(&mut stats);
-                stats.waiting += held.retired_len() as u64;
+                stats.waiting += held.waiting().0;
                 Ok::<_, Reentrant>(())
             })?;
         }
-        stats.waiting += self.waiting.get();
+        stats.waiting += self.limbo.pieces();
         Ok(stats)
     }
 }

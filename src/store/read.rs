@@ -56,13 +56,14 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.conclude(self.stripe(hash).search(hash, guard), key, guard)
+        self.conclude(hash, self.stripe(hash).search(hash, guard), key, guard)
     }
 
     /// Finds the node of a look-up that has begun, and decides what it shows.
     #[inline(always)]
     fn conclude<'g, Q>(
         &'g self,
+        hash: u64,
         search: Search<'g, K, V>,
         key: &Q,
         guard: &'g Guard,
@@ -75,7 +76,7 @@ where
         if view.is_timeless() {
             return Some(Found::new(&view, false));
         }
-        self.judge(search.hash(), key, node, view, guard)
+        self.judge(hash, key, node, view, guard)
     }
 
     /// Looks `keys` up in order, overlapping the waits for their memory.
@@ -96,14 +97,14 @@ where
                 let hash = self.hash(key);
                 let search = self.stripe(hash).search(hash, guard);
                 search.prefetch();
-                *place = Some((key, search));
+                *place = Some((key, hash, search));
                 filled += 1;
             }
-            for (_, search) in group[..filled].iter_mut().flatten() {
+            for (_, _, search) in group[..filled].iter_mut().flatten() {
                 search.advance();
             }
-            for &(key, search) in group[..filled].iter().flatten() {
-                visit(key, self.conclude(search, key, guard));
+            for &(key, hash, search) in group[..filled].iter().flatten() {
+                visit(key, self.conclude(hash, search, key, guard));
             }
             if filled < GROUP {
                 return;

@@ -7,9 +7,11 @@ use equivalent::Equivalent;
 use crate::epoch;
 use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
+use crate::hash;
 use crate::raw::{Node, from_bits, is_word, to_bits};
 use crate::stamp::Cas;
 use crate::sync::yield_now;
+use crate::time::Tick;
 use crate::update::{Update, Updated};
 
 use super::{HeldStripe, Live, Now, Store, admit, is};
@@ -49,7 +51,7 @@ impl<K, V: 'static> Fresh<K, V> {
         if is_word::<V>() {
             Self::Word(Some(key), to_bits(value))
         } else {
-            Self::Node(Node::boxed(hash, key, value))
+            Self::Node(Node::boxed(hash::low(hash), key, value))
         }
     }
 
@@ -186,15 +188,31 @@ where
             (Some(Fresh::Word(_, bits)), Some(at)) => held.overwrite(at, *bits, stamp, expires),
             (Some(Fresh::Word(key, bits)), None) => {
                 let key = key.take().expect("a write that creates has its key");
-                held.publish(Node::boxed(hash, key, from_bits(*bits)), stamp, expires);
+                let node = Node::boxed(hash::low(hash), key, from_bits(*bits));
+                self.publish(held, node, stamp, expires);
             }
             _ => match (fresh.take(), at) {
-                (Some(Fresh::Node(node)), Some(at)) => held.replace(at, node, stamp, expires),
-                (Some(Fresh::Node(node)), None) => held.publish(node, stamp, expires),
+                (Some(Fresh::Node(node)), Some(at)) => {
+                    let old = held.replace(at, node, stamp, expires);
+                    held.retire(old, 1);
+                }
+                (Some(Fresh::Node(node)), None) => self.publish(held, node, stamp, expires),
                 _ => unreachable!("an admitted write has something to store"),
             },
         }
         Cas::issued(stamp)
+    }
+
+    /// Publishes a node whose key is absent.
+    pub(super) fn publish(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        node: Box<Node<K, V>>,
+        stamp: u64,
+        expires: Option<Tick>,
+    ) {
+        let _ = held.reserve(None, false);
+        held.publish(node, stamp, expires);
     }
 
     /// Removes the entry under `condition` and shows its last value to `take`, outside the lock.
@@ -217,7 +235,8 @@ where
             let entry = entry.ok_or(Refusal::Absent)?;
             let value = held.value_for(entry.at, &guard);
             opens_lock(held, hash, &entry, now);
-            held.unlink(entry.at);
+            let gone = held.unlink(entry.at);
+            held.retire(gone, 1);
             Ok(value)
         });
         value.map(|value| take(&value))
@@ -290,7 +309,8 @@ where
                 Update::Remove => {
                     if let Some(at) = at {
                         held.count(&Ok(()));
-                        held.unlink(at);
+                        let gone = held.unlink(at);
+                        held.retire(gone, 1);
                     }
                     return Ok(if at.is_some() { Updated::Removed } else { Updated::Kept(None) });
                 }

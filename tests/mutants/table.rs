@@ -53,37 +53,21 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "dropped without deferral",
-        file: "raw/stripe.rs",
-        find: "        guard.defer(move || {
-            drop(ManuallyDrop::into_inner(self.0));
-            counted.sub(pieces);
-        });",
-        replace: "        drop(ManuallyDrop::into_inner(self.0));
-        counted.sub(pieces);",
+        file: "raw/limbo.rs",
+        find: "guard.defer(move || limbo.push(batch));",
+        replace: "limbo.push(batch);",
         model: "overwrite_against_reads",
         bound: 2,
     },
     Mutant {
         name: "replaced by unlinking and publishing",
         file: "raw/stripe.rs",
-        find: "let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));",
-        replace: "let tag = crate::hash::tag(node.hash());
-        let old = self.table().bucket(at.bucket).unlink(at.slot);
-        self.table().bucket(at.bucket).publish(at.slot, tag, Box::into_raw(node));",
-        model: "overwrite_against_reads",
-        bound: 2,
-    },
-    Mutant {
-        name: "retired before it is unlinked",
-        file: "raw/stripe.rs",
-        find: "let old = self.table().bucket(at.bucket).replace(at.slot, Box::into_raw(node));
-        self.retired().push_node(old);",
-        replace: "let bucket = self.table().bucket(at.bucket);
-        self.retired().push_node(bucket.node(at.slot));
-        if let Some(retired) = self.take_retired() {
-            retired.hand_over(&Arc::default());
-        }
-        bucket.replace(at.slot, Box::into_raw(node));",
+        find: "Unlinked::new(self.table().bucket(at.bucket()).replace(at.slot(), node))",
+        replace: "// SAFETY: the node is ours.
+        let tag = crate::hash::tag(unsafe { (*node).hash() });
+        let old = self.table().bucket(at.bucket()).unlink(at.slot());
+        self.table().bucket(at.bucket()).publish(at.slot(), tag, node);
+        Unlinked::new(old)",
         model: "overwrite_against_reads",
         bound: 2,
     },
@@ -245,8 +229,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "growing empties the old table",
         file: "raw/table.rs",
-        find: "                self.place(hash, node);",
-        replace: "                self.place(hash, node);
+        find: "                let at = self.place(hash, node);",
+        replace: "                let at = self.place(hash, node);
                 let slot = old.buckets[index].meta().occupied().next().unwrap();
                 old.buckets[index].unlink(slot);",
         model: "growth_and_write_against_reads",
@@ -255,7 +239,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "old table dropped at once",
         file: "raw/stripe.rs",
-        find: "self.retired().tables.push((old, Nodes::MovedOn));",
+        find: "self.retired().push_table(old, Nodes::MovedOn, 0);",
         replace: "// SAFETY: none, this is the fault.
         drop(unsafe { Box::from_raw(old) });",
         model: "growth_and_write_against_reads",
@@ -272,11 +256,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "overflow count lowered too far",
         file: "raw/table.rs",
-        find: "while bucket != at.bucket {",
-        replace: "if bucket == at.bucket {
+        find: "while bucket != at.bucket() {",
+        replace: "if bucket == at.bucket() {
             self.buckets[bucket].lower_overflow();
         }
-        while bucket != at.bucket {",
+        while bucket != at.bucket() {",
         model: "overflow_falls_and_rises",
         bound: 2,
     },
