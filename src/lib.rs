@@ -140,6 +140,7 @@ mod sync;
 mod time;
 mod update;
 mod versioned;
+mod wheel;
 
 pub use builder::CacheBuilder;
 pub use cache::Cache;
