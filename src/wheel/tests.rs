@@ -118,11 +118,11 @@ fn entries_are_found_when_their_deadline_has_passed() {
         (100 * YEAR, 100 * YEAR + TICK, true, true),
         (END - 1, END - TICK, false, false),
         (END - TICK - 1, END - TICK, true, true),
-        (END - 1, END, false, true),
+        (END - 1, END, true, true),
         (END, END - 1, false, false),
-        (END, END, false, true),
+        (END, END, true, true),
         (u64::MAX, END, false, false),
-        (u64::MAX, u64::MAX, false, true),
+        (u64::MAX, u64::MAX, true, true),
     ];
     for (deadline, now, by_turns, by_sweep) in table {
         let case = format!("{deadline} at {now}");
@@ -272,12 +272,12 @@ fn memory_depends_on_the_places_alone() {
 
 #[test]
 fn work_is_bounded_for_each_call_and_each_item() {
-    const ITEMS: usize = 20_000;
+    const ITEMS: usize = 2_000;
     const BUDGET: usize = 8;
     let mut pair = Pair::new();
     // All in one slot of a high level, all to be moved when it begins, none expired by then.
     for place in 0..ITEMS {
-        pair.schedule(place as Place, 10 * YEAR + place as u64 * 20 * MS);
+        pair.schedule(place as Place, 10 * YEAR + place as u64 * 200 * MS);
     }
     pair.now = 10 * YEAR - 1;
     let mut turns = 0;
@@ -290,9 +290,9 @@ fn work_is_bounded_for_each_call_and_each_item() {
     }
     assert!(pair.asked >= ITEMS, "there was a backlog");
     pair.validate();
-    // Day by day and tick by tick until all are gone.
+    // Half a second at a time, until all are gone.
     while !pair.wheel.is_empty() {
-        pair.now += 50 * MS;
+        pair.now += 500 * MS;
         pair.turns(BUDGET);
     }
     assert!(pair.asked <= ITEMS * (LEVELS + 1), "{} questions", pair.asked);
