@@ -7,8 +7,8 @@
 //!
 //! An entry that has a deadline has one **item**, by its place in the table. Items are in the lists
 //! of a hierarchical wheel: six levels of 64 slots, where a slot of level `n` covers `64^n` coarse
-//! ticks. Six levels cover all of time, so no deadline is too far away. Seen from `cursor`, the
-//! coarse tick that the wheel has come to, laws are:
+//! ticks. Six levels cover all of time, so no deadline is too far away. With
+//! `cursor`, the coarse tick that the wheel has come to, the laws are:
 //!
 //! * T1: an item whose coarse tick first differs from `cursor` in digit `n` (to base 64, from the
 //!   top) is in level `n`, in the slot of its own digit. So slots of a lower level are always
@@ -73,7 +73,8 @@ pub(crate) struct Wheel {
     /// Items of the current tick that were asked are in list `ASKED + asked`; those in the other
     /// one are to be asked again.
     asked: usize,
-    /// None of the items in the list of the asked was asked at an earlier instant.
+    /// None of the items in the list of the asked was asked at an earlier instant. So they are all
+    /// asked again before the cursor leaves their tick, and once at each later instant.
     asked_since: u64,
     lists: Option<Box<Lists>>,
 }
@@ -86,8 +87,8 @@ impl Wheel {
         Self { wake: NEVER, cursor: 0, asked: 0, asked_since: NEVER, lists: None }
     }
 
-    /// The entry at `place` expires at `deadline` from now on. Costs next to nothing if it expired
-    /// earlier before: the item stays where it is and is put right when it is met.
+    /// The entry at `place` expires at `deadline` from now on. If it expired
+    /// earlier before, its item stays where it is and is put right when it is met.
     #[inline]
     pub(crate) fn schedule(&mut self, place: Place, deadline: Tick) {
         let list = self.list_for(deadline);
@@ -110,7 +111,7 @@ impl Wheel {
     }
 
     /// Whether a writer should take a turn: false until a coarse tick with items is over or a slot
-    /// of a higher level begins. Then true until `next_due` has returned `None` with budget left.
+    /// of a higher level begins; then true until the backlog is worked off.
     #[inline]
     pub(crate) fn is_due(&self, now: Tick) -> bool {
         now.raw() >= self.wake
@@ -265,7 +266,7 @@ impl Wheel {
             if !lists.is_empty(again) {
                 return Some(again);
             }
-            if !lists.is_empty(asked) && (self.cursor < end || self.asked_since < now.raw()) {
+            if !lists.is_empty(asked) && self.asked_since < now.raw() {
                 self.asked = 1 - self.asked;
                 self.asked_since = NEVER;
                 return Some(asked);
@@ -275,7 +276,6 @@ impl Wheel {
             }
             let next = (0..LEVELS).find_map(|level| first(lists, level));
             self.cursor = next.map_or(end, |list| self.start(list).min(end));
-            self.asked_since = NEVER;
         }
     }
 }

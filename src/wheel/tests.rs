@@ -208,8 +208,9 @@ fn an_entry_that_says_nothing_of_its_end_is_forgotten_when_met() {
 #[test]
 fn a_clock_that_goes_back_hides_nobody() {
     let mut pair = Pair::new();
-    pair.schedule(1, HOUR);
-    pair.now = HOUR - 1;
+    // The last digits of these ticks are 8 and 9, that of a second is 14.
+    pair.schedule(1, 53_641 * TICK);
+    pair.now = 53_640 * TICK;
     pair.sweep();
     pair.now = SECOND;
     pair.schedule(2, 2 * SECOND);
@@ -262,7 +263,8 @@ fn memory_depends_on_the_places_alone() {
             pair.validate();
         }
         pair.turns(16);
-        assert!(pair.wheel.heap_bytes() <= memory_bound(PLACES as usize));
+        let bytes = pair.wheel.heap_bytes();
+        assert!((10 * PLACES as usize..=memory_bound(PLACES as usize)).contains(&bytes));
     }
     // An entry takes 11 to 17 bytes of its table, and 64 places take 512.
     let entries = PLACES as usize * (512 / 17) / 64;
