@@ -7,8 +7,8 @@
 //!
 //! An entry that has a deadline has one **item**, by its place in the table. Items are in the lists
 //! of a hierarchical wheel: six levels of 64 slots, where a slot of level `n` covers `64^n` coarse
-//! ticks. Six levels cover all of time, so no deadline is too far away. With
-//! `cursor`, the coarse tick that the wheel has come to, the laws are:
+//! ticks. Six levels cover all of time, so no deadline is too far away. With `cursor`, the coarse
+//! tick that the wheel has come to, the laws are:
 //!
 //! * T1: an item whose coarse tick first differs from `cursor` in digit `n` (to base 64, from the
 //!   top) is in level `n`, in the slot of its own digit. So slots of a lower level are always
