@@ -199,7 +199,7 @@ impl Wheel {
         self.lists.as_ref().map_or(0, |lists| lists.len())
     }
 
-    /// Where the item of an entry with this deadline belongs [T1]. What is late already belongs to
+    /// Where the item of an entry with this deadline belongs, by T1. What is late already belongs to
     /// the current tick.
     fn list_for(&self, deadline: Tick) -> List {
         let tick = coarse(deadline).max(self.cursor);
