@@ -141,6 +141,7 @@ mod time;
 mod update;
 mod usage;
 mod versioned;
+mod wheel;
 
 pub use builder::CacheBuilder;
 pub use cache::Cache;

@@ -32,6 +32,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (2, "raw", &["epoch", "hash", "stamp", "swallow", "sync", "time", "usage"]),
+    (2, "wheel", &["time"]),
     (1, "epoch", &["sync"]),
     (0, "counter", &[]),
     (0, "error", &["stamp"]),
