@@ -128,6 +128,7 @@ mod expiry;
 mod hash;
 mod iter;
 mod key_lock;
+mod policy;
 mod put;
 mod raw;
 mod retry;
@@ -139,6 +140,7 @@ mod swallow;
 mod sync;
 mod time;
 mod update;
+mod usage;
 mod versioned;
 
 pub use builder::CacheBuilder;

@@ -9,7 +9,7 @@
 
 #[cfg(not(any(caskade_loom, caskade_shuttle)))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, fence};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64, fence};
     pub(crate) use std::thread_local;
 
     /// The stripe lock: `parking_lot`'s, one byte wide and never poisoned.
@@ -60,7 +60,7 @@ mod imp {
     pub(crate) use loom::sync::MutexGuard;
     #[cfg(crossbeam_loom)]
     pub(crate) use loom::sync::atomic::fence;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64};
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use loom::thread::yield_now;
     pub(crate) use loom::thread_local;
 
@@ -101,7 +101,7 @@ mod imp {
 #[cfg(caskade_shuttle)]
 mod imp {
     pub(crate) use shuttle::sync::MutexGuard;
-    pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU64};
+    pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use shuttle::thread::yield_now;
     pub(crate) use shuttle::thread_local;
     use std::sync::atomic::{AtomicBool, Ordering};

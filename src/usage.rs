@@ -78,18 +78,27 @@ impl Usage {
         }
     }
 
-    /// Whether the entry is in `queue` under this mark, of which the low 14 bits count.
-    pub(crate) fn is_in(&self, queue: Queue, mark: u32) -> bool {
-        self.queue_and_mark.load(Ordering::Relaxed) == join(queue, mark)
+    /// Whether the entry is in `queue` under the mark that `stamp` makes.
+    pub(crate) fn is_in(&self, queue: Queue, stamp: u32) -> bool {
+        self.queue_and_mark.load(Ordering::Relaxed) == join(queue, mark(stamp))
     }
 
-    pub(crate) fn set_queue(&self, queue: Queue, mark: u32) {
-        self.queue_and_mark.store(join(queue, mark), Ordering::Relaxed);
+    pub(crate) fn mark(&self) -> u16 {
+        self.queue_and_mark.load(Ordering::Relaxed) & MARK
+    }
+
+    pub(crate) fn set_queue(&self, queue: Queue, stamp: u32) {
+        self.queue_and_mark.store(join(queue, mark(stamp)), Ordering::Relaxed);
     }
 }
 
-fn join(queue: Queue, mark: u32) -> u16 {
-    queue as u16 | (mark as u16 & MARK)
+/// The low bits of a stamp, which an entry keeps of the one in its slot.
+pub(crate) fn mark(stamp: u32) -> u16 {
+    stamp as u16 & MARK
+}
+
+fn join(queue: Queue, mark: u16) -> u16 {
+    queue as u16 | mark
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (2, "raw", &["epoch", "hash", "stamp", "swallow", "sync", "time"]),
+    (2, "policy", &["usage"]),
     (1, "epoch", &["sync"]),
     (0, "counter", &[]),
     (0, "error", &["stamp"]),
@@ -43,6 +44,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (0, "sync", &[]),
     (0, "time", &["swallow", "sync"]),
     (0, "update", &["expiry", "stamp"]),
+    (0, "usage", &["sync"]),
     (0, "versioned", &["stamp"]),
 ];
 

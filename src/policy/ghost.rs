@@ -33,11 +33,11 @@ impl Ghosts {
         self.sets.capacity() * size_of::<Set>()
     }
 
-    /// Makes the ghosts fit a cache of so many entries, which costs their memory if they must be
-    /// made anew. Without memory for them there are none.
-    pub(super) fn fit(&mut self, entries: u64, spare: u64) {
-        if entries > self.entries || entries < self.entries / 2 {
-            self.rebuild(entries.saturating_add(spare));
+    /// Makes the ghosts fit a cache of so many entries; if that number `varies`, with room to spare.
+    /// History is lost when they must be made anew. Without memory for them there are none.
+    pub(super) fn fit(&mut self, entries: u64, varies: bool) {
+        if entries > self.entries || entries < self.entries / 4 {
+            self.rebuild(entries.saturating_add(if varies { entries / 2 } else { 0 }));
         }
     }
 

@@ -29,7 +29,8 @@ pub(super) struct Slot {
 pub(super) struct Ring {
     queue: Queue,
     slots: VecDeque<Slot>,
-    /// How many slots at the back are young: see [`Ring::age`].
+    /// How many slots at the back are young: see [`Ring::age`]. Means something in the small queue
+    /// only; in the main queue nothing ages.
     young: usize,
     entries: u64,
     weight: u64,
@@ -57,25 +58,19 @@ impl Ring {
     }
 
     /// Puts the entry at the back.
-    pub(super) fn push(&mut self, slot: Slot, usage: &Usage, weight: u64) {
+    pub(super) fn push(&mut self, slot: Slot, usage: &Usage, weight: u32) {
         self.make_room();
         self.slots.push_back(slot);
         self.young += 1;
         usage.set_queue(self.queue, slot.stamp);
         self.entries += 1;
-        self.weight += weight;
+        self.weight += u64::from(weight);
     }
 
-    /// Takes the entry in front out of its queue.
-    pub(super) fn pop<'e>(
-        &mut self,
-        entries: &'e impl Entries,
-        weigh: impl FnOnce(Place) -> u64,
-    ) -> Option<(Slot, &'e Usage)> {
-        let (slot, usage) = self.front(entries)?;
+    /// Takes out the entry in front, which `front` has just shown.
+    pub(super) fn pop(&mut self, usage: &Usage, weight: u32) {
         self.drop_front();
-        self.leave(usage, weigh(slot.place));
-        Some((slot, usage))
+        self.leave(usage, weight);
     }
 
     /// The entry in front. Dead slots before it are dropped.
@@ -98,21 +93,21 @@ impl Ring {
     }
 
     /// The entry that `usage` belongs to is no longer in this queue. Its slot stays.
-    pub(super) fn leave(&mut self, usage: &Usage, weight: u64) {
+    pub(super) fn leave(&mut self, usage: &Usage, weight: u32) {
         usage.set_queue(Queue::None, 0);
         self.entries -= 1;
-        self.weight -= weight;
+        self.weight -= u64::from(weight);
     }
 
-    pub(super) fn reweigh(&mut self, from: u64, to: u64) {
-        self.weight = self.weight - from + to;
+    pub(super) fn reweigh(&mut self, from: u32, to: u32) {
+        self.weight = self.weight - u64::from(from) + u64::from(to);
     }
 
     /// Lets all but the last `window` slots grow up, and forgets the uses of their entries: they
     /// came right after the arrival and tell little. Looks at no more than a few slots.
-    pub(super) fn age(&mut self, window: usize, entries: &impl Entries) {
+    pub(super) fn age(&mut self, window: u64, entries: &impl Entries) {
         for _ in 0..4 {
-            if self.young <= window {
+            if self.young as u64 <= window {
                 return;
             }
             if let Some(usage) = self.oldest_young().and_then(|slot| self.alive(slot, entries)) {
@@ -123,17 +118,9 @@ impl Ring {
     }
 
     /// Asks for the entries that the next calls will look at.
-    pub(super) fn prefetch(&self, count: usize, entries: &impl Entries) {
-        for slot in self.slots.iter().take(count) {
-            entries.prefetch(slot.place);
-        }
-    }
-
-    /// Likewise, for `age`.
-    pub(super) fn prefetch_young(&self, entries: &impl Entries) {
-        if let Some(slot) = self.oldest_young() {
-            entries.prefetch(slot.place);
-        }
+    pub(super) fn prefetch(&self, entries: &impl Entries) {
+        let next = self.slots.iter().take(2).copied().chain(self.oldest_young());
+        next.for_each(|slot| entries.prefetch(slot.place));
     }
 
     /// Drops dead slots if they are more than half. Each was made by an entry that left, so that
@@ -162,8 +149,16 @@ impl Ring {
         *self = Self::new(self.queue);
     }
 
-    pub(super) fn contains(&self, place: Place, usage: &Usage) -> bool {
-        self.slots.iter().any(|slot| slot.place == place && usage.is_in(self.queue, slot.stamp))
+    /// All slots, each with its mark, whether it is dead or alive.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn slots_seen(&self) -> std::collections::HashSet<(Place, u16)> {
+        self.slots.iter().map(|slot| (slot.place, crate::usage::mark(slot.stamp))).collect()
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn validate(&self) {
+        assert!(self.slots.len() as u64 >= self.entries, "more entries than slots");
+        assert!(self.young <= self.slots.len(), "more young slots than slots");
     }
 
     fn oldest_young(&self) -> Option<Slot> {
