@@ -128,6 +128,7 @@ mod expiry;
 mod hash;
 mod iter;
 mod key_lock;
+mod policy;
 mod put;
 mod raw;
 mod retry;

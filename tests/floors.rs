@@ -31,6 +31,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
             "sync", "time", "update",
         ],
     ),
+    (2, "policy", &["usage"]),
     (2, "raw", &["epoch", "hash", "stamp", "swallow", "sync", "time", "usage"]),
     (2, "wheel", &["time"]),
     (1, "epoch", &["sync"]),

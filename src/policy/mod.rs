@@ -1,0 +1,443 @@
+//! Who is evicted: an adaptive two-queue CLOCK with ghosts.
+//!
+//! ```text
+//!               used meanwhile
+//!            ┌──────────────────▶ back ─┐
+//!  newcomer  │                          │ main queue: CLOCK. The hand takes one use from whoever
+//!  ──▶ small queue: FIFO      ┌▶ front ◀┘ is in front and sends it to the back
+//!            │                │   │
+//!            │ not used       │   │ no use left
+//!            ▼                │   ▼
+//!     ghosts of small ────────┘  ghosts of main
+//!              comes back soon enough
+//! ```
+//!
+//! * A newcomer is on trial in the small queue. It moves to the main queue if it has been used when
+//!   its turn comes to leave. Uses right after the arrival do not count: they are mostly part of one
+//!   access.
+//! * Who leaves is remembered as a ghost. A key that comes back goes straight to the main queue if
+//!   it was away for a shorter time than the main queue's next victim has been idle for.
+//! * The weight the small queue should have, its target, follows the ghosts: a key that a slightly
+//!   larger small queue would have kept raises it, one that a slightly larger main queue would have
+//!   kept lowers it.
+//! * The first fill goes to the main queue, so that a loop over a little more than there is room for
+//!   keeps its first part instead of losing everything.
+//!
+//! Time is counted in misses. The policy is called under the stripe lock of its entries and sees
+//! them through [`Entries`]. Hits do not come here: they count in the entry's [`Usage`]. Every call
+//! does a bounded amount of work, taken over many calls; while keys are locked, a search for a victim
+//! may have to ask all entries.
+
+#![allow(dead_code, reason = "the store does not use it yet")]
+
+mod ghost;
+mod hunt;
+mod ring;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use crate::usage::{Queue, Usage};
+
+use ghost::Ghosts;
+use hunt::Hunt;
+use ring::{Ring, Slot};
+use weights::Weights;
+
+// Shares are in parts of 128. All lie in the middle of wide plateaus: the hit ratio hardly depends
+// on them.
+
+/// Ghosts of the small queue, per entry.
+const SMALL_GHOSTS: u64 = 128;
+
+/// Ghosts of the main queue, per entry.
+const MAIN_GHOSTS: u64 = 26;
+
+/// The target to begin with, and its limits, of the capacity.
+const FIRST_TARGET: u64 = 3;
+const LEAST_TARGET: u64 = 1;
+const MOST_TARGET: u64 = 125;
+
+/// How many entries the target moves by.
+const STEP: u64 = 2;
+
+/// By how much a small queue that is "slightly larger" is so, of all entries.
+const NEAR_SMALL: u64 = 32;
+
+/// Likewise for the main queue.
+const NEAR_MAIN: u64 = 26;
+
+/// A key that was away for more misses than this, per entry, is a stranger.
+const HORIZON: u64 = 320;
+
+/// The part of the target in which uses do not count yet.
+const WINDOW: u64 = 38;
+
+/// The part of its idle time that a main entry is judged by against one that comes back.
+const IDLE: u64 = 77;
+
+/// `share` parts of 128.
+fn part(of: u64, share: u64) -> u64 {
+    u64::try_from((u128::from(of) * u128::from(share)) >> 7).unwrap_or(u64::MAX)
+}
+
+/// Where an entry lies in its stripe's table: its bucket and slot as one number. Stays the same
+/// until the table is rebuilt.
+pub(crate) type Place = u32;
+
+/// The entries of one stripe as the policy sees them.
+pub(crate) trait Entries {
+    /// The usage of the entry at `place`; `None` if nobody is there any more.
+    fn usage(&self, place: Place) -> Option<&Usage>;
+
+    /// The hash of the entry at `place`, or what the table keeps of it: the bits that
+    /// [`Policy::arrive`] gets as well.
+    fn hash(&self, place: Place) -> u64;
+
+    /// False for an entry that goes last. Asked of a would-be victim only.
+    fn may_go(&self, place: Place) -> bool;
+
+    /// Says that the entry will be looked at soon.
+    fn prefetch(&self, place: Place);
+}
+
+/// A key on its way in, between [`Policy::arrive`] and [`Policy::settle`].
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Arrival {
+    /// How many misses ago it arrived last, if its ghost is still there.
+    away: Option<u32>,
+}
+
+/// Who has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Victim {
+    pub(crate) place: Place,
+    pub(crate) weight: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Policy {
+    capacity: u64,
+    small: Ring,
+    main: Ring,
+    /// The weight that the small queue should have.
+    target: u64,
+    small_ghosts: Ghosts,
+    main_ghosts: Ghosts,
+    /// Misses so far.
+    now: u32,
+    /// Evictions from the main queue so far.
+    outs: u32,
+    /// Whether there is room that nobody has had yet.
+    filling: bool,
+    weights: Weights,
+    ghost_hits: u64,
+}
+
+impl Policy {
+    /// A policy for entries of together `capacity`. Unless it is `weighted`, each weighs 1.
+    pub(crate) fn new(capacity: u64, weighted: bool) -> Self {
+        let mut policy = Self {
+            capacity,
+            small: Ring::new(Queue::Small),
+            main: Ring::new(Queue::Main),
+            target: 0,
+            small_ghosts: Ghosts::new(SMALL_GHOSTS),
+            main_ghosts: Ghosts::new(MAIN_GHOSTS),
+            now: 0,
+            outs: 0,
+            filling: true,
+            weights: Weights::new(weighted),
+            ghost_hits: 0,
+        };
+        policy.aim(part(capacity, FIRST_TARGET));
+        policy
+    }
+
+    /// A key that is not there is about to be inserted. Asks the ghosts, and adapts the target.
+    pub(crate) fn arrive(&mut self, hash: u64) -> Arrival {
+        self.now = self.now.wrapping_add(1);
+        let room = self.room();
+        let away = self.small_ghosts.take(hash, self.now);
+        let away = away.filter(|away| u64::from(*away) <= part(room, HORIZON));
+        let from_main = self.main_ghosts.take(hash, self.outs);
+        let nearly_kept = self.small.entries().saturating_add(part(room, NEAR_SMALL));
+        let step = STEP.saturating_mul(self.mean_weight());
+        if away.is_some_and(|away| u64::from(away) <= nearly_kept) {
+            self.aim(self.target.saturating_add(step));
+        } else if from_main.is_some_and(|away| u64::from(away) <= part(room, NEAR_MAIN)) {
+            self.aim(self.target.saturating_sub(step));
+        }
+        self.ghost_hits += u64::from(away.is_some() || from_main.is_some());
+        Arrival { away }
+    }
+
+    /// Chooses who goes, takes it out of its queue and remembers it in a ghost. The caller then
+    /// unlinks it. `except` is never chosen. Entries that may not go are chosen when no other is
+    /// left. `None`: nobody is left.
+    pub(crate) fn victim(
+        &mut self,
+        entries: &impl Entries,
+        except: Option<Place>,
+    ) -> Option<Victim> {
+        self.filling = false;
+        let mut hunt = Hunt::new(except, self.entries());
+        loop {
+            let overfull = self.small.weight() > self.target || self.main.is_empty();
+            let found = if !self.small.is_empty() && (overfull || hunt.is_through()) {
+                self.judge_small(entries, &hunt)
+            } else {
+                let (slot, usage) = self.main.front(entries)?;
+                if except == Some(slot.place) && self.entries() == 1 {
+                    return None;
+                }
+                self.judge_main(slot, usage, entries, &mut hunt)
+            };
+            if let Some(place) = found {
+                return Some(Victim { place, weight: self.weights.take(place) });
+            }
+        }
+    }
+
+    /// Evicts the entry in front of the small queue, or moves it to the main queue.
+    fn judge_small(&mut self, entries: &impl Entries, hunt: &Hunt) -> Option<Place> {
+        let (slot @ Slot { place, stamp }, usage) = self.small.front(entries)?;
+        let weight = self.weights.get(place);
+        self.small.pop(usage, weight);
+        let spared = hunt.except == Some(place) || !entries.may_go(place);
+        if spared || hunt.respects(usage.uses()) {
+            usage.set_uses(0);
+            self.main.push(Slot { stamp: self.now, ..slot }, usage, weight);
+            return None;
+        }
+        self.small_ghosts.fit(self.ghosts_wanted(), self.weights.are_kept());
+        self.small_ghosts.put(entries.hash(place), stamp);
+        Some(place)
+    }
+
+    /// Evicts the entry in front of the main queue, or sends it to the back.
+    fn judge_main(
+        &mut self,
+        slot: Slot,
+        usage: &Usage,
+        entries: &impl Entries,
+        hunt: &mut Hunt,
+    ) -> Option<Place> {
+        let Slot { place, .. } = slot;
+        let is_last_resort = hunt.is_through() && self.small.is_empty();
+        let spared = || hunt.except == Some(place) || !(is_last_resort || entries.may_go(place));
+        if hunt.respects(usage.uses()) || spared() {
+            self.pass(usage);
+            hunt.spare();
+            return None;
+        }
+        self.main.pop(usage, self.weights.get(place));
+        self.outs = self.outs.wrapping_add(1);
+        self.main_ghosts.fit(self.ghosts_wanted(), self.weights.are_kept());
+        self.main_ghosts.put(entries.hash(place), self.outs);
+        Some(place)
+    }
+
+    /// The hand passes the entry in front of the main queue.
+    fn pass(&mut self, usage: &Usage) {
+        usage.set_uses(usage.uses().saturating_sub(1));
+        self.main.rotate(self.now, usage);
+    }
+
+    /// The entry that arrived has been published at `place`. Weight 0 pins it: it is in no queue
+    /// and never chosen.
+    pub(crate) fn settle(
+        &mut self,
+        arrival: Arrival,
+        place: Place,
+        weight: u32,
+        entries: &impl Entries,
+    ) {
+        self.weights.set(place, weight);
+        let Some(usage) = entries.usage(place).filter(|_| weight > 0) else { return };
+        let weight = self.weights.get(place);
+        let slot = Slot { place, stamp: self.now };
+        if self.belongs_to_main(&arrival, entries) {
+            self.main.push(slot, usage, weight);
+        } else {
+            self.small.push(slot, usage, weight);
+            self.small.age(part(self.target, WINDOW) / self.mean_weight(), entries);
+        }
+        self.small.sweep(entries);
+        self.main.sweep(entries);
+        if !self.filling {
+            self.small.prefetch(entries);
+            self.main.prefetch(entries);
+        }
+    }
+
+    fn belongs_to_main(&mut self, arrival: &Arrival, entries: &impl Entries) -> bool {
+        let has_room = self.main.weight() < self.capacity.saturating_sub(self.target);
+        match arrival.away {
+            None => self.filling && has_room,
+            Some(away) => has_room || self.main_is_idle_for_longer(away, entries),
+        }
+    }
+
+    /// Moves the hand to the next victim of the main queue and looks whether it has been idle for
+    /// clearly longer than `away`.
+    fn main_is_idle_for_longer(&mut self, away: u32, entries: &impl Entries) -> bool {
+        let mut hunt = Hunt::new(None, self.entries());
+        while let Some((slot, usage)) = self.main.front(entries) {
+            if usage.uses() == 0 {
+                let idle = self.now.wrapping_sub(slot.stamp);
+                return part(idle.into(), IDLE) > away.into();
+            }
+            if hunt.is_tired() {
+                return false;
+            }
+            self.pass(usage);
+            hunt.spare();
+        }
+        true
+    }
+
+    /// The entry at `place` is about to leave by other ways than eviction. Returns its weight.
+    pub(crate) fn forget(&mut self, place: Place, usage: &Usage) -> u32 {
+        let weight = self.leave(place, usage);
+        self.weights.set(place, 0);
+        // So much room is as good as new.
+        self.filling |= self.used() < self.capacity / 2;
+        weight
+    }
+
+    /// Takes the entry out of its queue, where its slot remains. Returns its weight.
+    fn leave(&mut self, place: Place, usage: &Usage) -> u32 {
+        let weight = self.weights.get(place);
+        match usage.queue() {
+            Queue::None => return 0,
+            Queue::Small => self.small.leave(usage, weight),
+            Queue::Main => self.main.leave(usage, weight),
+        }
+        weight
+    }
+
+    /// The value of the entry at `place` was replaced by one of another weight. It keeps its place
+    /// in its queue. `usage` is the one that is in the table from now on.
+    pub(crate) fn reweigh(&mut self, place: Place, usage: &Usage, weight: u32) {
+        let old = self.weights.get(place);
+        if weight == 0 {
+            self.leave(place, usage);
+        }
+        self.weights.set(place, weight);
+        let new = self.weights.get(place);
+        match usage.queue() {
+            Queue::Small => self.small.reweigh(old, new),
+            Queue::Main => self.main.reweigh(old, new),
+            // It was pinned, so that nothing is known of its uses.
+            Queue::None if weight > 0 => {
+                self.main.push(Slot { place, stamp: self.now }, usage, new);
+            }
+            Queue::None => {}
+        }
+    }
+
+    /// What the entry at `place` weighs; 1 without weights.
+    pub(crate) fn weight(&self, place: Place) -> u32 {
+        self.weights.get(place)
+    }
+
+    /// The sum of the weights of all entries here.
+    pub(crate) fn used(&self) -> u64 {
+        self.small.weight() + self.main.weight()
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Sets another capacity. Whoever has no room any more is for the caller to evict.
+    pub(crate) fn set_capacity(&mut self, capacity: u64) {
+        let scaled =
+            u128::from(self.target) * u128::from(capacity) / u128::from(self.capacity.max(1));
+        self.filling |= capacity > self.capacity;
+        self.capacity = capacity;
+        self.aim(u64::try_from(scaled).unwrap_or(u64::MAX));
+    }
+
+    /// The table was rebuilt: every place becomes `to(place)`, `None` where nobody is any more.
+    pub(crate) fn relocate(&mut self, to: impl Fn(Place) -> Option<Place>) {
+        self.small.relocate(&to);
+        self.main.relocate(&to);
+        self.weights.relocate(&to);
+    }
+
+    /// All entries are gone.
+    pub(crate) fn clear(&mut self) {
+        let ghost_hits = self.ghost_hits;
+        *self = Self { ghost_hits, ..Self::new(self.capacity, self.weights.are_kept()) };
+    }
+
+    /// How many of those who arrived were remembered.
+    pub(crate) fn ghost_hits(&self) -> u64 {
+        self.ghost_hits
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let queues = self.small.heap_bytes() + self.main.heap_bytes();
+        let ghosts = self.small_ghosts.heap_bytes() + self.main_ghosts.heap_bytes();
+        queues + ghosts + self.weights.heap_bytes()
+    }
+
+    fn entries(&self) -> u64 {
+        self.small.entries() + self.main.entries()
+    }
+
+    /// How many entries like those here there is room for.
+    fn room(&self) -> u64 {
+        if !self.weights.are_kept() {
+            return self.capacity;
+        }
+        (self.entries() as f64 / self.used().max(1) as f64 * self.capacity as f64) as u64
+    }
+
+    /// How many entries the ghosts should be made for. Not far more than there are now, however
+    /// large the capacity.
+    fn ghosts_wanted(&self) -> u64 {
+        self.room().min(2 * self.entries() + 2)
+    }
+
+    fn mean_weight(&self) -> u64 {
+        if !self.weights.are_kept() {
+            return 1;
+        }
+        (self.used() / self.entries().max(1)).max(1)
+    }
+
+    fn aim(&mut self, target: u64) {
+        let most = part(self.capacity, MOST_TARGET).max(1);
+        let least = part(self.capacity, LEAST_TARGET).max(1);
+        self.target = target.clamp(least, most);
+    }
+
+    /// Counts everything again. `places` are all that are occupied.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn validate(&self, places: impl Iterator<Item = Place>, entries: &impl Entries) {
+        let (mut small, mut main) = ((0, 0), (0, 0));
+        let slots = [self.small.slots_seen(), self.main.slots_seen()];
+        for place in places {
+            let usage = entries.usage(place).expect("an occupied place");
+            let weight = u64::from(self.weights.get(place));
+            let (counted, slots) = match usage.queue() {
+                Queue::Small => (&mut small, &slots[0]),
+                Queue::Main => (&mut main, &slots[1]),
+                Queue::None => continue,
+            };
+            assert!(weight > 0, "an entry without weight is in a queue");
+            assert!(slots.contains(&(place, usage.mark())), "an entry without a slot");
+            *counted = (counted.0 + 1, counted.1 + weight);
+        }
+        assert_eq!((self.small.entries(), self.small.weight()), small, "small queue");
+        assert_eq!((self.main.entries(), self.main.weight()), main, "main queue");
+        assert!(self.weights.sum().is_none_or(|sum| sum == self.used()), "weights left behind");
+        assert!(self.target >= 1 && self.target <= self.capacity.max(1), "target");
+        self.small.validate();
+        self.main.validate();
+    }
+}
