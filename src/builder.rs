@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Cache;
 use crate::error::BuildError;
 use crate::hash::MAX_STRIPES;
-use crate::store::{Settings, Store};
+use crate::removal::Removal;
+use crate::store::{Bound, Listener, Parts, Settings, Store, Weigher};
 use crate::time::{Clock, SystemClock, TimeSource};
 
 /// What a single stripe could still make room for.
@@ -43,7 +43,9 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     time_to_live: Option<Duration>,
     default_lock_time: Option<Duration>,
     max_lock_time: Duration,
-    entry: PhantomData<fn() -> (K, V)>,
+    max: Option<u64>,
+    weigher: Option<Box<Weigher<K, V>>>,
+    listener: Option<Box<Listener<K, V>>>,
 }
 
 impl<K, V> CacheBuilder<K, V> {
@@ -56,7 +58,9 @@ impl<K, V> CacheBuilder<K, V> {
             time_to_live: None,
             default_lock_time: None,
             max_lock_time: LOCK_TIME,
-            entry: PhantomData,
+            max: None,
+            weigher: None,
+            listener: None,
         }
     }
 }
@@ -90,7 +94,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             time_to_live: self.time_to_live,
             default_lock_time: self.default_lock_time,
             max_lock_time: self.max_lock_time,
-            entry: self.entry,
+            max: self.max,
+            weigher: self.weigher,
+            listener: self.listener,
         }
     }
 
@@ -112,6 +118,114 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Box::new(clock);
+        self
+    }
+
+    /// Bounds the cache: it never holds more than `max` entries. Default: no bound.
+    ///
+    /// When it is full, an entry that comes makes another go, chosen by how often and how lately it
+    /// was used. A locked entry goes only if all others of its stripe are locked as well.
+    ///
+    /// The bound is divided among the stripes, of which a bounded cache has at most one for 256
+    /// entries. Since hashing fills them unevenly, a cache may evict when it is a few percent short
+    /// of its bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::builder().max_entries(100).build()?;
+    /// for n in 0..1000 {
+    ///     cache.insert(n, n)?;
+    ///     assert!(cache.len() <= 100);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_entries(mut self, max: u64) -> Self {
+        self.max = Some(max);
+        self.weigher = None;
+        self
+    }
+
+    /// Bounds the cache by weight: what `weigh` says of its entries never adds up to more than
+    /// `max`. Default: no bound.
+    ///
+    /// An entry is weighed when it is written, outside all locks unless it is made by
+    /// [`update`](Cache::update). Counters that move keep their weight. An entry of weight zero is
+    /// pinned: it does not count and is not evicted. One that weighs more than `max` is refused with
+    /// [`Refusal::TooHeavy`](crate::Refusal::TooHeavy).
+    ///
+    /// [`initial_entries`](Self::initial_entries) should say how many entries to expect, so that the
+    /// cache can choose a good number of stripes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let weigh = |_: &u32, text: &String| text.len().try_into().unwrap_or(u32::MAX);
+    /// let cache = Cache::builder().max_weight(1000, weigh).build()?;
+    /// cache.insert(1, "x".repeat(900))?;
+    /// cache.insert(2, "y".repeat(200))?;
+    /// assert_eq!(cache.get(&1), None); // had to go
+    /// assert!(cache.insert(3, "z".repeat(1001)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_weight(
+        mut self,
+        max: u64,
+        weigh: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
+    ) -> Self {
+        self.max = Some(max);
+        self.weigher = Some(Box::new(weigh));
+        self
+    }
+
+    /// Tells `listener` of every value that leaves the cache while the cache lives. Default: nobody.
+    ///
+    /// # Concurrency
+    ///
+    /// Called outside all locks, by a thread that has just used the cache, and for one key in the
+    /// order in which its values left. It may use the cache. While it runs, removals of the same
+    /// stripe queue up behind it, so it should be quick.
+    ///
+    /// With a listener, numbers are not overwritten in place, because it is shown the old one. A
+    /// counter that moves is not a removal.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the listener is swallowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let gone = Arc::new(AtomicUsize::new(0));
+    /// let counter = Arc::clone(&gone);
+    /// let cache = Cache::builder()
+    ///     .max_entries(10)
+    ///     .removal_listener(move |_| {
+    ///         counter.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .build()?;
+    /// for n in 0..100 {
+    ///     cache.insert(n, n)?;
+    /// }
+    /// assert_eq!(gone.load(Ordering::Relaxed), 90);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn removal_listener(
+        mut self,
+        listener: impl Fn(&Removal<'_, K, V>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Box::new(listener));
         self
     }
 
@@ -242,6 +356,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// * [`BuildError::Stripes`]: the stripe count is out of range.
     /// * [`BuildError::InitialEntries`]: room for more than 4 294 967 295 entries is asked for.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
+    /// * [`BuildError::Bound`]: the cache is to hold nothing.
     ///
     /// # Examples
     ///
@@ -273,14 +388,44 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         if default_lock_time.is_zero() || default_lock_time > max_lock_time {
             return Err(BuildError::LockTime);
         }
-        let bits = stripes.next_power_of_two().trailing_zeros();
-        let time = TimeSource::new(self.clock);
+        if self.max == Some(0) {
+            return Err(BuildError::Bound);
+        }
+        let stripes = self.stripes_within_bound(stripes.next_power_of_two());
+        let bits = stripes.trailing_zeros();
         let settings =
             Settings { time_to_live: self.time_to_live, default_lock_time, max_lock_time };
-        let store = Store::new(bits, self.initial_entries, seed(), self.hasher, time, settings);
+        let parts = Parts {
+            hasher: self.hasher,
+            time: TimeSource::new(self.clock),
+            settings,
+            bound: self.max.map(|max| Bound::new(max, self.weigher)),
+            listener: self.listener,
+        };
+        let store = Store::new(bits, self.initial_entries, seed(), parts);
         Ok(Cache::from_store(Arc::new(store)))
     }
+
+    /// Eviction needs some company to choose from: fewer stripes for a small cache.
+    fn stripes_within_bound(&self, stripes: usize) -> usize {
+        let Some(max) = self.max else { return stripes };
+        let entries = match &self.weigher {
+            None => max,
+            // How many entries there will be is anybody's guess. A wrong one costs hits.
+            Some(_) if self.initial_entries == 0 => max.min(WEIGHED_STRIPES * STRIPE_ENTRIES),
+            Some(_) => self.initial_entries as u64,
+        };
+        let most = usize::try_from(entries / STRIPE_ENTRIES).unwrap_or(usize::MAX).max(1);
+        stripes.min(1 << most.ilog2())
+    }
 }
+
+/// A stripe of a bounded cache holds at least so many entries, if the whole cache does.
+const STRIPE_ENTRIES: u64 = 256;
+
+/// The most stripes of a cache that is bounded by weight and does not say how many entries to
+/// expect.
+const WEIGHED_STRIPES: u64 = 16;
 
 fn default_stripes() -> usize {
     let processors = std::thread::available_parallelism().map_or(16, usize::from);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 use crate::builder::CacheBuilder;
+use crate::error::BuildError;
 use crate::store::Store;
 use crate::{Iter, Reread, Session, Stats, Versioned, epoch};
 
@@ -187,6 +188,72 @@ where
     /// ```
     pub fn reclaim(&self) {
         self.store.reclaim().expect("reclaim is not called from inside an update closure");
+    }
+
+    /// Changes the bound of a bounded cache to `max`, in the unit in which it was built. Without
+    /// effect on a cache without bound.
+    ///
+    /// If the bound becomes smaller, entries are evicted before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Bound`](crate::BuildError::Bound) if `max` is zero.
+    ///
+    /// # Panics
+    ///
+    /// If called from inside an update closure or a key's `Eq`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::builder().max_entries(1000).build()?;
+    /// for n in 0..1000 {
+    ///     cache.insert(n, n)?;
+    /// }
+    /// cache.set_bound(10)?;
+    /// assert!(cache.len() <= 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_bound(&self, max: u64) -> Result<(), BuildError> {
+        if max == 0 {
+            return Err(BuildError::Bound);
+        }
+        self.store.set_bound(max).expect("set_bound is not called from inside an update closure");
+        Ok(())
+    }
+
+    /// Removes all entries that have expired and returns how many they were.
+    ///
+    /// Nobody needs to call this for the sake of correctness: an expired entry is absent. Writers
+    /// remove a few expired entries each; this is for a cache that nobody writes to any more.
+    ///
+    /// # Concurrency
+    ///
+    /// Goes stripe by stripe, and never holds a stripe's lock for long.
+    ///
+    /// # Panics
+    ///
+    /// If called from inside an update closure or a key's `Eq`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Expiry, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// cache.insert_with("k", 1, Expiry::After(Duration::from_secs(1)))?;
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.len(), 1); // its memory, not its presence
+    /// assert_eq!(cache.expire_due(), 1);
+    /// assert_eq!(cache.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expire_due(&self) -> u64 {
+        self.store.expire_all().expect("expire_due is not called from inside an update closure")
     }
 
     /// What happened in the cache so far.

@@ -142,6 +142,13 @@ pub enum Refusal {
         /// How long until the lock opens by itself.
         remaining: Duration,
     },
+    /// The value weighs more than the whole cache may hold.
+    TooHeavy {
+        /// What it weighs.
+        weight: u32,
+        /// The bound of the cache.
+        max: u64,
+    },
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
     Reentrant,
 }
@@ -153,6 +160,9 @@ impl fmt::Display for Refusal {
             Self::Exists { .. } => f.write_str("the entry exists"),
             Self::Changed { .. } => f.write_str("the entry has changed"),
             Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
+            Self::TooHeavy { weight, max } => {
+                write!(f, "a weight of {weight} is more than the cache may hold, which is {max}")
+            }
             Self::Reentrant => f.write_str(REENTRANT),
         }
     }
@@ -180,7 +190,10 @@ impl From<Refusal> for LockError {
         match refusal {
             Refusal::Locked { remaining } => Self::Locked { remaining },
             Refusal::Reentrant => Self::Reentrant,
-            Refusal::Absent | Refusal::Exists { .. } | Refusal::Changed { .. } => Self::Absent,
+            Refusal::Absent
+            | Refusal::Exists { .. }
+            | Refusal::Changed { .. }
+            | Refusal::TooHeavy { .. } => Self::Absent,
         }
     }
 }
@@ -314,6 +327,13 @@ pub enum CounterError {
     },
     /// A checked step would leave the range of the type.
     OutOfRange,
+    /// The counter to be created weighs more than the whole cache may hold.
+    TooHeavy {
+        /// What it weighs.
+        weight: u32,
+        /// The bound of the cache.
+        max: u64,
+    },
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
     Reentrant,
 }
@@ -324,6 +344,9 @@ impl fmt::Display for CounterError {
             Self::Absent => f.write_str("no such counter"),
             Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
             Self::OutOfRange => f.write_str("the counter would leave the range of its type"),
+            Self::TooHeavy { weight, max } => {
+                Refusal::TooHeavy { weight: *weight, max: *max }.fmt(f)
+            }
             Self::Reentrant => f.write_str(REENTRANT),
         }
     }
@@ -458,6 +481,8 @@ pub enum BuildError {
     InitialEntries(usize),
     /// A lock time is zero, or the default lock time is over the maximum.
     LockTime,
+    /// The cache is to hold nothing.
+    Bound,
 }
 
 impl fmt::Display for BuildError {
@@ -470,6 +495,7 @@ impl fmt::Display for BuildError {
             Self::LockTime => {
                 f.write_str("lock times must be over zero, and the default at most the maximum")
             }
+            Self::Bound => f.write_str("a cache must be allowed to hold something"),
         }
     }
 }

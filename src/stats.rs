@@ -44,11 +44,23 @@ pub struct Stats {
     pub locks_lapsed: u64,
     /// Entries that expired, counted when somebody noticed.
     pub expired: u64,
+    /// Entries that were evicted to make room.
+    pub evicted: u64,
+    /// What they weighed; as many as there were where entries are counted.
+    pub evicted_weight: u64,
+    /// Keys that came back soon after they were evicted, so that they are treated as promising.
+    pub ghost_hits: u64,
     /// Entries present, those that have expired unnoticed included.
     pub entries: u64,
+    /// What they weigh together, by the unit of the bound. Without a bound, their number.
+    pub weight: u64,
+    /// The bound: a number of entries or a weight. `None` without one.
+    pub bound: Option<u64>,
     /// Values, tables and lock records that are removed but may still be read, waiting to be
     /// dropped. Grows while a session stays pinned.
     pub waiting: u64,
+    /// What the values among them weigh.
+    pub waiting_weight: u64,
 }
 
 /// What a stripe counts under its lock. The rare ones lie apart, so that what every write touches
@@ -66,6 +78,8 @@ pub(crate) struct RareTally {
     pub(crate) locks_refused: u64,
     pub(crate) locks_lapsed: u64,
     pub(crate) expired: u64,
+    pub(crate) evicted: u64,
+    pub(crate) evicted_weight: u64,
 }
 
 impl WriteTally {
@@ -76,6 +90,8 @@ impl WriteTally {
         stats.locks_refused += self.rare.locks_refused;
         stats.locks_lapsed += self.rare.locks_lapsed;
         stats.expired += self.rare.expired;
+        stats.evicted += self.rare.evicted;
+        stats.evicted_weight += self.rare.evicted_weight;
     }
 }
 

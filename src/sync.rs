@@ -26,6 +26,10 @@ mod imp {
             self.0.lock()
         }
 
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock()
+        }
+
         pub(crate) fn get_mut(&mut self) -> &mut T {
             self.0.get_mut()
         }
@@ -34,6 +38,11 @@ mod imp {
     /// Lets a loop that waits for another thread give way.
     pub(crate) fn yield_now() {
         std::thread::yield_now();
+    }
+
+    /// The same for a thread that may need longer to get a processor.
+    pub(crate) fn pause() {
+        std::thread::sleep(std::time::Duration::from_micros(100));
     }
 
     /// Marks memory that the reclamation scheme must keep alive. Free of cost here; under loom it
@@ -61,7 +70,7 @@ mod imp {
     #[cfg(crossbeam_loom)]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
-    pub(crate) use loom::thread::yield_now;
+    pub(crate) use loom::thread::{yield_now, yield_now as pause};
     pub(crate) use loom::thread_local;
 
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -73,6 +82,10 @@ mod imp {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("no model panics while it holds a lock")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {
@@ -102,7 +115,7 @@ mod imp {
 mod imp {
     pub(crate) use shuttle::sync::MutexGuard;
     pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
-    pub(crate) use shuttle::thread::yield_now;
+    pub(crate) use shuttle::thread::{yield_now, yield_now as pause};
     pub(crate) use shuttle::thread_local;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,6 +128,10 @@ mod imp {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("no schedule panics while it holds a lock")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// any other of floor 4: together they are the public face. Elsewhere nothing goes sideways, but
 /// for the leaves of floor 0 that say so here.
 const TABLE: &[(u8, &str, &[&str])] = &[
-    (4, "builder", &["error", "hash", "store", "sync", "time"]),
+    (4, "builder", &["error", "hash", "removal", "store", "sync", "time"]),
     (
         4,
         "cache",
@@ -27,8 +27,8 @@ const TABLE: &[(u8, &str, &[&str])] = &[
         3,
         "store",
         &[
-            "counter", "epoch", "error", "expiry", "hash", "raw", "stamp", "stats", "swallow",
-            "sync", "time", "update",
+            "counter", "epoch", "error", "expiry", "hash", "policy", "raw", "removal", "stamp",
+            "stats", "swallow", "sync", "time", "update", "usage", "wheel",
         ],
     ),
     (2, "policy", &["usage"]),
@@ -39,6 +39,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (0, "error", &["stamp"]),
     (0, "expiry", &[]),
     (0, "hash", &[]),
+    (0, "removal", &["stamp"]),
     (0, "stamp", &[]),
     (0, "stats", &["sync"]),
     (0, "swallow", &[]),

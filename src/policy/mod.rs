@@ -417,7 +417,6 @@ impl Policy {
     }
 
     /// Counts everything again. `places` are all that are occupied.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn validate(&self, places: impl Iterator<Item = Place>, entries: &impl Entries) {
         let (mut small, mut main) = ((0, 0), (0, 0));
         let slots = [self.small.slots_seen(), self.main.slots_seen()];

@@ -150,12 +150,10 @@ impl Ring {
     }
 
     /// All slots, each with its mark, whether it is dead or alive.
-    #[cfg(any(test, fuzzing))]
     pub(super) fn slots_seen(&self) -> std::collections::HashSet<(Place, u16)> {
         self.slots.iter().map(|slot| (slot.place, crate::usage::mark(slot.stamp))).collect()
     }
 
-    #[cfg(any(test, fuzzing))]
     pub(super) fn validate(&self) {
         assert!(self.slots.len() as u64 >= self.entries, "more entries than slots");
         assert!(self.young <= self.slots.len(), "more young slots than slots");

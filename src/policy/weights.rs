@@ -51,7 +51,6 @@ impl Weights {
     }
 
     /// All of them, where they are kept.
-    #[cfg(any(test, fuzzing))]
     pub(super) fn sum(&self) -> Option<u64> {
         self.0.as_ref().map(|kept| kept.iter().copied().map(u64::from).sum())
     }

@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use crate::epoch;
 use crate::swallow::swallow_panic;
-use crate::sync::{AtomicPtr, Mutex, Ordering, Tally, thread_flag, yield_now};
+use crate::sync::{AtomicPtr, MODELLED, Mutex, Ordering, Tally, pause, thread_flag, yield_now};
 
 use super::node::{Detached, Node};
+use super::stripe::BatchSize;
 use super::table::Table;
 use super::word::ValueRef;
 
@@ -52,6 +53,33 @@ impl<K, V: 'static> Unlinked<K, V> {
     /// The stamp it had last.
     pub(crate) fn stamp(&self) -> u64 {
         self.node().stamp()
+    }
+}
+
+/// A whole table that was taken out with its nodes. As [`Unlinked`], it is retired and not dropped.
+#[must_use]
+pub(crate) struct Cleared<K, V> {
+    table: *mut Table<K, V>,
+    count: usize,
+}
+
+// SAFETY: as for `Unlinked`.
+unsafe impl<K: Send + Sync, V: Send + Sync> Send for Cleared<K, V> {}
+
+impl<K, V: 'static> Cleared<K, V> {
+    pub(super) fn new(table: *mut Table<K, V>, count: usize) -> Self {
+        Self { table, count }
+    }
+
+    /// Key, value and last stamp of each node.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, ValueRef<'_, V>, u64)> {
+        // SAFETY: whoever holds this has not retired the table, so it is alive.
+        let table = unsafe { &*self.table };
+        table.nodes().map(|node| {
+            // SAFETY: the table has its nodes as long as it is not retired, and they go with it.
+            let node = unsafe { &*node };
+            (node.key(), node.value(), node.stamp())
+        })
     }
 }
 
@@ -94,11 +122,12 @@ impl<K, V> Default for Batch<K, V> {
 }
 
 impl<K, V> Batch<K, V> {
-    /// Whether it is worth handing over: `full` pieces, or a table. There are few of those, and
-    /// they are large.
+    /// Whether it is worth handing over. Tables go at once: there are few, and they are large.
     #[inline]
-    pub(super) fn is_due(&self, full: usize) -> bool {
-        self.nodes.len() + self.locks.len() >= full || !self.tables.is_empty()
+    pub(super) fn is_due(&self, full: BatchSize) -> bool {
+        self.nodes.len() + self.locks.len() >= full.pieces
+            || self.weight >= full.weight
+            || !self.tables.is_empty()
     }
 
     /// How many values, lock records and tables there are.
@@ -129,6 +158,10 @@ impl<K, V> Batch<K, V> {
     pub(super) fn push_table(&mut self, table: *mut Table<K, V>, nodes: Nodes, weight: u64) {
         self.tables.push(Gone { table, nodes, next_bucket: 0 });
         self.weight += weight;
+    }
+
+    pub(super) fn push_cleared(&mut self, nodes: Cleared<K, V>, weight: u64) {
+        self.push_table(nodes.table, Nodes::Included(nodes.count), weight);
     }
 
     /// Drops up to about `budget` pieces, and returns how many. All that is in it if the budget is
@@ -194,17 +227,17 @@ impl<K, V: 'static> Retired<K, V> {
         Self(ManuallyDrop::new(batch))
     }
 
-    /// One node that was kept for a while after it was unlinked, as a batch of its own.
-    pub(crate) fn one(node: Unlinked<K, V>, weight: u64) -> Self {
-        let mut batch = Box::<Batch<K, V>>::default();
-        batch.push_node(node, weight, 1);
-        Self::new(batch)
+    /// A batch for what was kept for a while after it was unlinked.
+    pub(crate) fn empty() -> Self {
+        Self::new(Box::default())
     }
 
-    /// Adds another such node.
-    pub(crate) fn and(mut self, node: Unlinked<K, V>, weight: u64) -> Self {
+    pub(crate) fn push(&mut self, node: Unlinked<K, V>, weight: u64) {
         self.0.push_node(node, weight, 1);
-        self
+    }
+
+    pub(crate) fn push_all(&mut self, nodes: Cleared<K, V>, weight: u64) {
+        self.0.push_cleared(nodes, weight);
     }
 }
 
@@ -216,6 +249,10 @@ pub(crate) struct Limbo<K, V> {
     weight: Tally,
     /// Above this weight writers help the collector along.
     limit: Tally,
+    /// Held by whoever advances the epoch for the sake of the limit.
+    helping: Mutex<()>,
+    /// How often a writer over the limit gives way before it gives up.
+    patience: Tally,
     /// Batches that no reader can see any more, newest first.
     due: AtomicPtr<Batch<K, V>>,
     /// Batches taken from `due` by writers, the first of them perhaps dropped in part.
@@ -231,6 +268,15 @@ const TURN: usize = 64;
 /// The same where limbo is over its limit.
 const LONG_TURN: usize = 256;
 
+/// What was retired is due two advances of the epoch later; one more to seal this thread's bag.
+const ADVANCES: usize = 4;
+
+/// How often a writer gives way at most: for about twenty milliseconds, once.
+const MOST_PATIENCE: u64 = if MODELLED { 1 } else { 200 };
+
+/// How often it does so without going to sleep.
+const YIELDS: u64 = 16;
+
 /// The limit where the cache has no bound to derive one from.
 pub(crate) const DEFAULT_LIMIT: u64 = 4096;
 
@@ -244,10 +290,13 @@ where
             pieces: Tally::default(),
             weight: Tally::default(),
             limit: Tally::default(),
+            helping: Mutex::new(()),
+            patience: Tally::default(),
             due: AtomicPtr::new(ptr::null_mut()),
             opened: Mutex::new(VecDeque::new()),
         };
         limbo.set_limit(limit);
+        limbo.patience.set(MOST_PATIENCE);
         limbo
     }
 
@@ -355,24 +404,30 @@ where
         opened.pop_front()
     }
 
-    /// Advances the epoch and drops what is due, a bounded number of times; then gives way to
-    /// whoever is holding it back.
+    /// Advances the epoch and drops what is due, giving way to whoever holds it back, until limbo is
+    /// within its limit or patience ends. A thread that was pinned and only off its processor is
+    /// gone soon; one that stays costs less patience each time.
     #[cold]
     fn help(&self) {
-        for _ in 0..8 {
-            epoch::pin().flush();
-            self.turn(LONG_TURN);
+        let patience = self.patience.get();
+        for round in 0..patience {
+            // One is enough: whoever pins may lose the processor as well.
+            if let Some(_helping) = self.helping.try_lock() {
+                epoch::pin().flush();
+                self.turn(LONG_TURN);
+            }
             if !self.is_over() {
+                self.patience.set(MOST_PATIENCE.min(2 * patience));
                 return;
             }
+            if round < YIELDS { yield_now() } else { pause() }
         }
-        yield_now();
+        self.patience.set(1.max(patience / 2));
     }
 
     /// Drops everything that no reader can see.
     pub(crate) fn empty(&self) -> usize {
-        // What was retired is due two advances later; one more to seal this thread's.
-        for _ in 0..4 {
+        for _ in 0..ADVANCES {
             epoch::pin().flush();
         }
         self.turn(usize::MAX)

@@ -47,8 +47,8 @@ mod stripe;
 mod table;
 mod word;
 
-pub(crate) use limbo::{DEFAULT_LIMIT, Limbo, Retired, Unlinked};
+pub(crate) use limbo::{Cleared, DEFAULT_LIMIT, Limbo, Retired, Unlinked};
 pub(crate) use node::{BlankLock, LockState, Node, Standing, View};
-pub(crate) use stripe::{Entries, Held, Search, Stripe};
-pub(crate) use table::{At, Moves};
+pub(crate) use stripe::{BatchSize, Entries, Held, Search, Stripe};
+pub(crate) use table::At;
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

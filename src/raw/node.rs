@@ -158,7 +158,7 @@ impl<K, V: 'static> Node<K, V> {
         &self.key
     }
 
-    pub(super) fn hash(&self) -> Low {
+    pub(crate) fn low_hash(&self) -> Low {
         self.hash
     }
 

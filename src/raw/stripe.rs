@@ -10,10 +10,17 @@ use crate::sync::{AtomicPtr, Mutex, MutexGuard, Ordering, Padded, Tally};
 use crate::time::Tick;
 use crate::usage::Usage;
 
-use super::limbo::{Batch, Nodes, Retired, Unlinked};
+use super::limbo::{Batch, Cleared, Nodes, Retired, Unlinked};
 use super::node::{BlankLock, Detached, LockState, Node};
 use super::table::{At, Moves, Table};
 use super::word::{ValueRef, is_word};
+
+/// How much that was retired is gathered before it is handed over with one deferral.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchSize {
+    pub(crate) pieces: usize,
+    pub(crate) weight: u64,
+}
 
 /// The size, in buckets, at which stripes are put out of step.
 const STAGGERED: usize = 16;
@@ -45,8 +52,7 @@ struct Writer<K, V, X> {
     stamps: StampSource,
     /// Unlinked, waiting to be handed over.
     retired: Option<Box<Batch<K, V>>>,
-    /// How many retired pieces are gathered before they are handed over: one deferral for all.
-    batch: usize,
+    batch: BatchSize,
     extra: X,
 }
 
@@ -61,8 +67,8 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// A stripe with room for `entries`, which hands over what it retires in batches of `batch`.
-    pub(crate) fn new(entries: usize, stamps: StampSource, batch: usize, extra: X) -> Self {
+    /// A stripe with room for `entries`.
+    pub(crate) fn new(entries: usize, stamps: StampSource, batch: BatchSize, extra: X) -> Self {
         let table = Box::new(Table::new(Table::<K, V>::buckets_for(entries)));
         let (buckets, count) = (Tally::default(), Tally::default());
         table.describe(&buckets, &count);
@@ -239,10 +245,6 @@ where
         (Entries { table }, &mut self.writer.extra)
     }
 
-    pub(crate) fn entries(&self) -> Entries<'_, K, V> {
-        Entries { table: self.table() }
-    }
-
     /// Whether the entry has neither deadline nor lock.
     #[inline]
     pub(crate) fn is_timeless(&self, at: At) -> bool {
@@ -257,6 +259,12 @@ where
     #[inline]
     pub(crate) fn lock_state(&self, at: At) -> Option<LockState> {
         self.node(at).lock_state()
+    }
+
+    /// Counts a use of the entry.
+    #[inline]
+    pub(crate) fn touch(&self, at: At) {
+        self.node(at).usage().touch();
     }
 
     pub(crate) fn value(&self, at: At) -> ValueRef<'_, V> {
@@ -354,7 +362,7 @@ where
 
     /// Makes the key absent.
     pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
-        let hash = self.node(at).hash();
+        let hash = self.node(at).low_hash();
         let node = self.table().unlink(at, hash);
         self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
         Unlinked::new(node)
@@ -363,7 +371,7 @@ where
     /// Leaves an unlinked node, which weighs `weight`, to be handed over with the next batch.
     #[inline]
     pub(crate) fn retire(&mut self, node: Unlinked<K, V>, weight: u64) {
-        let full = self.writer.batch;
+        let full = self.writer.batch.pieces;
         self.retired().push_node(node, weight, full);
     }
 
@@ -405,13 +413,17 @@ where
         }
     }
 
-    /// Makes every key of the stripe absent, by a fresh table; the old one, whose entries weigh
-    /// `weight`, goes as one piece.
-    pub(crate) fn clear(&mut self, weight: u64) {
+    /// Makes every key of the stripe absent, by a fresh table.
+    pub(crate) fn clear(&mut self) -> Cleared<K, V> {
         let gone = self.stripe.len();
         let old = self.swap_table(Table::new(1));
-        self.retired().push_table(old, Nodes::Included(gone), weight);
         self.stripe.writing.0.len.add_alone((gone as u64).wrapping_neg());
+        Cleared::new(old, gone)
+    }
+
+    /// Leaves a cleared table, whose nodes weigh `weight`, to be handed over.
+    pub(crate) fn retire_all(&mut self, nodes: Cleared<K, V>, weight: u64) {
+        self.retired().push_cleared(nodes, weight);
     }
 
     /// The size of the next table: half as large again.
@@ -510,10 +522,18 @@ impl<K, V, X> DerefMut for Held<'_, K, V, X> {
 }
 
 /// The entries of a stripe whose lock is held, by place.
-#[derive(Clone, Copy)]
 pub(crate) struct Entries<'h, K, V> {
     table: &'h Table<K, V>,
 }
+
+// Not derived, because a derive would ask for `K: Copy` and `V: Copy`.
+impl<K, V> Clone for Entries<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Entries<'_, K, V> {}
 
 impl<'h, K, V: 'static> Entries<'h, K, V> {
     fn node(self, place: u32) -> Option<&'h Node<K, V>> {
@@ -528,7 +548,7 @@ impl<'h, K, V: 'static> Entries<'h, K, V> {
 
     /// The part of the hash that the table keeps.
     pub(crate) fn hash(self, place: u32) -> Option<Low> {
-        self.node(place).map(Node::hash)
+        self.node(place).map(Node::low_hash)
     }
 
     pub(crate) fn expires(self, place: u32) -> Option<Tick> {

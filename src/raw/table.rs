@@ -173,14 +173,15 @@ impl<K, V: 'static> Table<K, V> {
                     continue;
                 };
                 nodes += 1;
-                assert_eq!(tag, hash::tag(node.hash()), "a node has another tag");
-                let mut on_the_way = hash::home(node.hash(), self.len());
+                assert_eq!(tag, hash::tag(node.low_hash()), "a node has another tag");
+                let mut on_the_way = hash::home(node.low_hash(), self.len());
                 while on_the_way != index {
                     passed[on_the_way] += 1;
                     on_the_way = self.after(on_the_way);
                 }
                 // SAFETY: the lock is held.
-                let found = unsafe { self.find(node.hash(), |other| std::ptr::eq(other, node)) };
+                let found =
+                    unsafe { self.find(node.low_hash(), |other| std::ptr::eq(other, node)) };
                 let at = found.map(|(at, _)| at);
                 assert_eq!(at, Some(At::new(index, slot)), "[R6] a node cannot be found");
             }
@@ -244,7 +245,7 @@ impl<K, V: 'static> Table<K, V> {
 
     /// Publishes `node`, whose key must be absent. For holders of the stripe lock.
     pub(super) fn publish(&self, node: Box<Node<K, V>>) -> At {
-        let hash = node.hash();
+        let hash = node.low_hash();
         self.place(hash, Box::into_raw(node))
     }
 
@@ -291,7 +292,7 @@ impl<K, V: 'static> Table<K, V> {
                 let node = old.buckets[index].node(slot);
                 // SAFETY: under the lock every tagged slot of the current table has a node, and it
                 // is alive [R2].
-                let hash = unsafe { (*node).hash() };
+                let hash = unsafe { (*node).low_hash() };
                 let at = self.place(hash, node);
                 if let Some(moves) = &mut moves {
                     moves.to[At::new(index, slot).0 as usize] = at.0;

@@ -49,19 +49,31 @@ where
         initial: V,
         expiry: Expiry,
     ) -> Result<(V, Cas), CounterError> {
+        let weight = self.weigh(&key, &initial);
+        let too_heavy = self.too_heavy(weight);
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
-        self.locked(hash, |held, now| {
-            let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
-            if let Some(entry) = entry {
-                return self.step(held, hash, &entry, step, delta, now);
-            }
-            let expires = self.deadline(expiry, None, now);
-            let stamp = held.next_stamp();
-            let key = key.take().expect("the key is used once");
-            self.publish(held, Node::boxed(hash::low(hash), key, initial), stamp, expires);
-            held.count(&Ok(()));
-            Ok((initial, Cas::issued(stamp)))
+        self.with_share(hash, || {
+            self.locked(hash, |held, now| {
+                let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
+                if let Some(entry) = entry {
+                    return self.step(held, hash, &entry, step, delta, now).map(Ok);
+                }
+                if let Some(Refusal::TooHeavy { weight, max }) = too_heavy {
+                    return Err(CounterError::TooHeavy { weight, max });
+                }
+                let expires = self.deadline(expiry, None, now);
+                let arrival = match self.room_for_new(held, hash, weight) {
+                    Ok(arrival) => arrival,
+                    Err(lack) => return Ok(Err(lack)),
+                };
+                let stamp = held.next_stamp();
+                let key = key.take().expect("the key is used once");
+                let node = Node::boxed(hash::low(hash), key, initial);
+                self.publish(held, node, (arrival, weight), stamp, expires);
+                held.count(&Ok(()));
+                Ok(Ok((initial, Cas::issued(stamp))))
+            })
         })
     }
 
@@ -85,6 +97,7 @@ where
         let stamp = held.next_stamp();
         opens_lock(held, hash, entry, now);
         held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
+        held.touch(entry.at);
         Ok((value, Cas::issued(stamp)))
     }
 }

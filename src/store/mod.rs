@@ -7,13 +7,16 @@
 //! Under the lock the only user code is `K: Eq`, and the closure of `update`. It runs before
 //! anything is modified, so a panic there leaves the entry as it was.
 
+mod bound;
 mod counter;
 mod key_lock;
+mod outbox;
 mod read;
 mod reentry;
 mod wait;
 mod write;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +26,22 @@ use equivalent::Equivalent;
 use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{At, DEFAULT_LIMIT, Held, Limbo, LockState, Retired, Stripe};
+use crate::policy::{Arrival, Policy};
+use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Retired, Stripe};
+use crate::removal::Cause;
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
-use crate::sync::MODELLED;
+use crate::sync::{MODELLED, Mutex};
 use crate::time::{Tick, TimeSource};
+use crate::wheel::Wheel;
 
 pub(crate) use crate::raw::ValueRef;
+pub(crate) use bound::{Bound, Weigher};
+use bound::{Residents, limbo_limit};
 pub(crate) use counter::Step;
 pub(crate) use key_lock::{Claimed, Locked};
+pub(crate) use outbox::Listener;
+use outbox::{Gone, Outbox};
 pub(crate) use read::Found;
 use wait::{Leaving, Waiters};
 pub(crate) use wait::{LockWait, block_on};
@@ -46,25 +56,46 @@ pub(crate) struct Settings {
     pub(crate) max_lock_time: Duration,
 }
 
-/// How many retired pieces a stripe gathers before it hands them over.
+/// How many retired pieces a stripe gathers before it hands them over, unless its bound says less.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
 
 /// What a stripe keeps beside its table, under the same lock.
-pub(crate) struct Upkeep {
+pub(crate) struct Upkeep<K, V> {
+    index: usize,
     tally: WriteTally,
     waiters: Waiters,
+    /// Who is evicted, if the cache is bounded.
+    policy: Option<Box<Policy>>,
+    /// Who has expired.
+    wheel: Wheel,
+    outbox: Outbox<K, V>,
 }
 
-type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep>;
+type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep<K, V>>;
 
 pub(crate) struct Store<K, V, S> {
-    stripes: Box<[Stripe<K, V, Upkeep>]>,
+    stripes: Box<[Stripe<K, V, Upkeep<K, V>>]>,
     stripe_bits: u32,
+    /// Whether reads are worth counting for whoever evicts.
+    is_bounded: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
     reads: ReadTally,
     limbo: Arc<Limbo<K, V>>,
+    bound: Option<Bound<K, V>>,
+    /// Held by whoever moves room between stripes.
+    moving_room: Mutex<()>,
+    listener: Option<Box<Listener<K, V>>>,
+}
+
+/// What a cache is made of, apart from its stripes.
+pub(crate) struct Parts<K, V, S> {
+    pub(crate) hasher: S,
+    pub(crate) time: TimeSource,
+    pub(crate) settings: Settings,
+    pub(crate) bound: Option<Bound<K, V>>,
+    pub(crate) listener: Option<Box<Listener<K, V>>>,
 }
 
 /// An entry found under the stripe lock that neither time nor anybody else has ended.
@@ -91,6 +122,7 @@ where
     V: Send + Sync + 'static,
 {
     store: &'s Store<K, V, S>,
+    stripe: &'s Stripe<K, V, Upkeep<K, V>>,
     held: Option<HeldStripe<'s, K, V>>,
     entered: Option<reentry::Entered>,
 }
@@ -104,10 +136,11 @@ where
     fn drop(&mut self) {
         let Some(mut held) = self.held.take() else { return };
         let leaving = held.waiters.take_leaving();
+        let gone = held.outbox.leaving();
         let retired = held.release();
         self.entered = None;
-        if leaving.is_some() || retired.is_some() {
-            self.let_go(leaving, retired);
+        if leaving.is_some() || gone.is_some() || retired.is_some() {
+            self.let_go(leaving, gone, retired);
         }
     }
 }
@@ -118,7 +151,15 @@ where
     V: Send + Sync + 'static,
 {
     #[cold]
-    fn let_go(&self, leaving: Option<Leaving>, retired: Option<Retired<K, V>>) {
+    fn let_go(
+        &self,
+        leaving: Option<Leaving>,
+        gone: Option<VecDeque<Gone<K, V>>>,
+        retired: Option<Retired<K, V>>,
+    ) {
+        if let Some(gone) = gone {
+            self.store.tell(self.stripe, gone);
+        }
         if let Some(retired) = retired {
             self.store.limbo.take(retired);
         }
@@ -147,28 +188,33 @@ where
     V: Send + Sync + 'static,
 {
     /// A store of `1 << stripe_bits` stripes with room for `entries` before any of them grows.
-    pub(crate) fn new(
-        stripe_bits: u32,
-        entries: usize,
-        seed: u64,
-        hasher: S,
-        time: TimeSource,
-        settings: Settings,
-    ) -> Self {
+    pub(crate) fn new(stripe_bits: u32, entries: usize, seed: u64, parts: Parts<K, V, S>) -> Self {
+        let Parts { hasher, time, settings, bound, listener } = parts;
         let count = 1usize << stripe_bits;
         let share = entries.div_ceil(count);
+        let bound = bound.map(|bound| bound.among(count));
+        let limbo_limit = bound.as_ref().map_or(DEFAULT_LIMIT, |bound| limbo_limit(bound.max()));
+        let batch_weight = (limbo_limit / (4 * count as u64)).max(1);
+        let batch = BatchSize {
+            pieces: BATCH,
+            weight: if bound.is_some() { batch_weight } else { u64::MAX },
+        };
         let stripes = (0..count).map(|index| {
-            let upkeep = Upkeep { tally: WriteTally::default(), waiters: Waiters::default() };
-            Stripe::new(share, StampSource::new(index, count, seed), BATCH, upkeep)
+            let upkeep = Upkeep::new(index, bound.as_ref());
+            Stripe::new(share, StampSource::new(index, count, seed), batch, upkeep)
         });
         Self {
             stripes: stripes.collect(),
             stripe_bits,
+            is_bounded: bound.is_some(),
             hasher,
             time,
             settings,
             reads: ReadTally::new(),
-            limbo: Arc::new(Limbo::new(DEFAULT_LIMIT)),
+            limbo: Arc::new(Limbo::new(limbo_limit)),
+            bound,
+            moving_room: Mutex::new(()),
+            listener,
         }
     }
 
@@ -194,7 +240,7 @@ where
     }
 
     #[inline]
-    fn stripe(&self, hash: u64) -> &Stripe<K, V, Upkeep> {
+    fn stripe(&self, hash: u64) -> &Stripe<K, V, Upkeep<K, V>> {
         &self.stripes[hash::stripe(hash, self.stripe_bits)]
     }
 
@@ -218,13 +264,19 @@ where
     #[inline(always)]
     fn locked_stripe<'s, R, E: From<Reentrant>>(
         &'s self,
-        stripe: &'s Stripe<K, V, Upkeep>,
+        stripe: &'s Stripe<K, V, Upkeep<K, V>>,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let entered = reentry::enter()?;
-        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
+        let held = Some(stripe.hold());
+        let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        act(held, &mut Now { time: &self.time, sampled: None })
+        let mut now = Now { time: &self.time, sampled: None };
+        let done = act(held, &mut now);
+        if held.has_chores(&now) {
+            self.do_chores(held, &mut now);
+        }
+        done
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -257,8 +309,7 @@ where
         let mut lock = held.lock_state(at);
         let until = lock.and_then(|lock| lock.deadline);
         if expires.is_some_and(|at| at <= now.get()) {
-            let gone = held.unlink(at);
-            held.retire(gone, 1);
+            self.take_out(held, at, Cause::Expired);
             held.tally.rare.expired += 1;
             if until.is_some() {
                 held.waiters.turn(hash, now);
@@ -293,13 +344,128 @@ where
     pub(crate) fn clear(&self) -> Result<(), Reentrant> {
         for stripe in &self.stripes {
             self.locked_stripe(stripe, |held, _| {
-                held.tally.writes += stripe.len() as u64;
-                held.clear(stripe.len() as u64);
-                held.waiters.turn_all();
+                self.clear_stripe(held, stripe.len() as u64);
                 Ok::<_, Reentrant>(())
             })?;
         }
         Ok(())
+    }
+
+    fn clear_stripe(&self, held: &mut HeldStripe<'_, K, V>, entries: u64) {
+        held.tally.writes += entries;
+        held.waiters.turn_all();
+        held.wheel.clear();
+        let mut weight = entries;
+        if let Some(policy) = &mut held.policy {
+            weight = policy.used();
+            policy.clear();
+        }
+        let nodes = held.clear();
+        if self.listener.is_some() {
+            held.outbox.push(Gone::All { nodes, weight });
+        } else {
+            held.retire_all(nodes, weight);
+        }
+        self.give_back(held);
+    }
+
+    /// Publishes a node whose key is absent; [`room_for_new`](Self::room_for_new) came before.
+    #[inline]
+    fn publish(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        node: Box<Node<K, V>>,
+        newcomer: (Option<Arrival>, u32),
+        stamp: u64,
+        expires: Option<Tick>,
+    ) {
+        let most = self.most_in(held);
+        if let Some(moves) = held.reserve(most, held.keeps_places()) {
+            held.relocate(|place| moves.to(place));
+        }
+        let at = held.publish(node, stamp, expires);
+        let (entries, upkeep) = held.split();
+        if let (Some(policy), (Some(arrival), weight)) = (&mut upkeep.policy, newcomer) {
+            policy.settle(arrival, at.place(), weight, &Residents(entries));
+        }
+        if expires.is_some() {
+            upkeep.schedule(at, expires);
+        }
+        self.give_back(held);
+    }
+
+    /// How many entries the stripe will ever have, where entries are counted.
+    fn most_in(&self, held: &HeldStripe<'_, K, V>) -> Option<usize> {
+        let policy = held.policy.as_ref().filter(|_| !self.is_weighted())?;
+        usize::try_from(policy.capacity()).ok()
+    }
+
+    /// Takes the entry at `at` out of the table.
+    fn take_out(&self, held: &mut HeldStripe<'_, K, V>, at: At, cause: Cause) {
+        let (entries, upkeep) = held.split();
+        let mut weight = 1;
+        if let (Some(policy), Some(usage)) = (&mut upkeep.policy, entries.usage(at.place())) {
+            weight = policy.forget(at.place(), usage);
+        }
+        self.unlink(held, at, weight, cause);
+        if let Some(moves) = held.shrink(false, held.keeps_places()) {
+            held.relocate(|place| moves.to(place));
+        }
+        self.give_back(held);
+    }
+
+    /// Unlinks the entry at `at`, which the policy has forgotten.
+    fn unlink(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32, cause: Cause) {
+        held.wheel.cancel(at.place());
+        let node = held.unlink(at);
+        self.see_off(held, node, weight, cause);
+    }
+
+    /// Takes out a few of those who have expired.
+    #[cold]
+    fn do_chores(&self, held: &mut HeldStripe<'_, K, V>, now: &mut Now<'_>) {
+        let _ = self.expire(held, now.get(), CHORES);
+    }
+
+    /// Takes out entries that have expired, looking at `budget` of them at most. Returns how many,
+    /// and whether that was all.
+    fn expire(&self, held: &mut HeldStripe<'_, K, V>, now: Tick, budget: usize) -> (u64, bool) {
+        let mut left = budget;
+        let mut expired = 0;
+        loop {
+            let (entries, upkeep) = held.split();
+            let due = upkeep.wheel.next_due(now, &mut left, |place| entries.expires(place));
+            let Some(place) = due else { break };
+            let at = At::from_place(place);
+            if held.lock_state(at).is_some() {
+                held.waiters.turn_all(); // Its hash is not known here, and this is rare.
+            }
+            self.take_out(held, at, Cause::Expired);
+            held.tally.rare.expired += 1;
+            expired += 1;
+        }
+        (expired, left > 0)
+    }
+
+    /// Takes out all entries that have expired. Returns how many.
+    pub(crate) fn expire_all(&self) -> Result<u64, Reentrant> {
+        let mut expired = 0;
+        for stripe in &self.stripes {
+            loop {
+                // The lock is let go of in between, so that nobody waits for long.
+                let (found, all) = self.locked_stripe(stripe, |held, now| {
+                    if held.wheel.is_empty() {
+                        return Ok((0, true));
+                    }
+                    Ok::<_, Reentrant>(self.expire(held, now.get(), SWEEP))
+                })?;
+                expired += found;
+                if all {
+                    break;
+                }
+            }
+        }
+        Ok(expired)
     }
 
     /// Hands over everything retired and lets the epoch drop what it can.
@@ -319,22 +485,36 @@ where
     /// Recounts what the stripes promise.
     pub(crate) fn validate(&self) {
         for stripe in &self.stripes {
-            stripe.hold().validate();
+            let mut held = stripe.hold();
+            held.validate();
+            let (entries, upkeep) = held.split();
+            let deadline = |place| Some((place, entries.expires(place)?));
+            upkeep.wheel.validate(entries.places().filter_map(deadline));
+            if let Some(policy) = &upkeep.policy {
+                policy.validate(entries.places(), &Residents(entries));
+                assert!(policy.used() <= policy.capacity(), "a stripe is beyond its share");
+            }
         }
     }
 
     pub(crate) fn stats(&self) -> Result<Stats, Reentrant> {
-        let mut stats = Stats::default();
+        let mut stats = Stats { bound: self.bound.as_ref().map(Bound::max), ..Stats::default() };
         self.reads.add_to(&mut stats);
         for stripe in &self.stripes {
-            stats.entries += stripe.len() as u64;
             self.locked_stripe(stripe, |held, _| {
+                let entries = stripe.len() as u64;
+                stats.entries += entries;
+                stats.weight += held.policy.as_ref().map_or(entries, |policy| policy.used());
+                stats.ghost_hits += held.policy.as_ref().map_or(0, |policy| policy.ghost_hits());
                 held.tally.add_to(&mut stats);
-                stats.waiting += held.waiting().0;
+                let (pieces, weight) = held.waiting();
+                stats.waiting += pieces;
+                stats.waiting_weight += weight;
                 Ok::<_, Reentrant>(())
             })?;
         }
         stats.waiting += self.limbo.pieces();
+        stats.waiting_weight += self.limbo.weight();
         Ok(stats)
     }
 }
@@ -372,7 +552,59 @@ where
     }
 }
 
-impl Upkeep {
+/// How many deadlines a writer looks at beside its own work.
+const CHORES: usize = 8;
+
+/// How many deadlines a sweep looks at before it lets go of the stripe lock.
+const SWEEP: usize = 1024;
+
+/// One write in so many looks at the clock for the sake of others.
+const CHORE_EVERY: u64 = 16;
+
+impl<K, V> Upkeep<K, V> {
+    fn new(index: usize, bound: Option<&Bound<K, V>>) -> Self {
+        let policy = bound.map(|bound| Policy::new(bound.share(index), bound.is_weighted()));
+        Self {
+            index,
+            tally: WriteTally::default(),
+            waiters: Waiters::default(),
+            policy: policy.map(Box::new),
+            wheel: Wheel::new(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Whether the caller should take out some who have expired. Whoever has not read the clock
+    /// does so now and then.
+    #[inline]
+    fn has_chores(&self, now: &Now<'_>) -> bool {
+        match now.sampled {
+            Some(now) => self.wheel.is_due(now),
+            None => self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty(),
+        }
+    }
+
+    /// Whether anything here depends on where entries lie in the table.
+    fn keeps_places(&self) -> bool {
+        self.policy.is_some() || !self.wheel.is_empty()
+    }
+
+    fn relocate(&mut self, to: impl Fn(u32) -> Option<u32>) {
+        if let Some(policy) = &mut self.policy {
+            policy.relocate(&to);
+        }
+        self.wheel.relocate(to);
+    }
+
+    /// The entry at `at` has a new deadline.
+    #[inline]
+    fn schedule(&mut self, at: At, expires: Option<Tick>) {
+        match expires {
+            Some(deadline) => self.wheel.schedule(at.place(), deadline),
+            None => self.wheel.cancel(at.place()),
+        }
+    }
+
     /// Counts the outcome of a write.
     #[inline]
     fn count<T>(&mut self, outcome: &Result<T, Refusal>) {
@@ -380,7 +612,7 @@ impl Upkeep {
             Ok(_) => self.tally.writes += 1,
             Err(Refusal::Locked { .. }) => self.tally.rare.locks_refused += 1,
             Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
-            Err(Refusal::Absent | Refusal::Reentrant) => {}
+            Err(Refusal::Absent | Refusal::TooHeavy { .. } | Refusal::Reentrant) => {}
         }
     }
 }

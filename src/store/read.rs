@@ -72,6 +72,9 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         let node = search.find(is(key))?;
+        if self.is_bounded {
+            node.usage().touch();
+        }
         let view = node.view();
         if view.is_timeless() {
             return Some(Found::new(&view, false));

@@ -5,15 +5,17 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::epoch;
-use crate::error::{Refusal, WriteError};
+use crate::error::{Reentrant, Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, from_bits, is_word, to_bits};
+use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
 use crate::time::Tick;
 use crate::update::{Update, Updated};
 
+use super::bound::Lack;
 use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// What must hold of an entry for a write to take place.
@@ -47,8 +49,8 @@ enum Fresh<K, V> {
 }
 
 impl<K, V: 'static> Fresh<K, V> {
-    fn new(hash: u64, key: K, value: V) -> Self {
-        if is_word::<V>() {
+    fn new(hash: u64, key: K, value: V, in_place: bool) -> Self {
+        if in_place {
             Self::Word(Some(key), to_bits(value))
         } else {
             Self::Node(Node::boxed(hash::low(hash), key, value))
@@ -82,6 +84,13 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
+    /// Whether a value is written into the entry's own node. A listener must see the old value,
+    /// which then needs to stay where it is.
+    #[inline]
+    fn writes_in_place(&self) -> bool {
+        is_word::<V>() && self.listener.is_none()
+    }
+
     /// Stores under `condition`. What was refused comes back.
     #[inline]
     pub(crate) fn put(
@@ -91,22 +100,61 @@ where
         condition: Condition,
         expiry: Expiry,
     ) -> Result<Cas, WriteError<(K, V)>> {
+        let weight = self.weigh(&key, &value);
+        if let Some(refusal) = self.too_heavy(weight) {
+            return Err(WriteError::new(refusal, (key, value)));
+        }
         let hash = self.hash(&key);
         // Outside the lock, so that what is left of it, refused or panicked over, is dropped after
         // the lock is released.
-        let mut fresh = Some(Fresh::new(hash, key, value));
-        let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
-            let key = fresh.as_ref().and_then(Fresh::key);
-            let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
-            let admitted = admit(held, entry.as_ref(), condition, now);
-            held.count(&admitted);
-            admitted?;
-            Ok(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now))
+        let mut fresh = Some(Fresh::new(hash, key, value, self.writes_in_place()));
+        let outcome = self.with_share(hash, || {
+            self.locked(hash, |held, now| {
+                let key = fresh.as_ref().and_then(Fresh::key);
+                let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
+                self.admit_counted(held, entry.as_ref(), condition, now)?;
+                Ok(self.store(held, hash, entry.as_ref(), expiry, (&mut fresh, weight), now))
+            })
         });
-        outcome.map_err(|refusal| {
+        outcome.map_err(|refusal: Refusal| {
             let (key, value) = fresh.expect(NOTHING_CONSUMED).into_parts();
             WriteError::new(refusal, (key.expect(NOTHING_CONSUMED), value))
         })
+    }
+
+    /// Runs `write`, enlarging the share of its stripe as long as that is too small.
+    #[inline]
+    pub(super) fn with_share<T, E: From<Reentrant>>(
+        &self,
+        hash: u64,
+        mut write: impl FnMut() -> Result<Result<T, Lack>, E>,
+    ) -> Result<T, E> {
+        let mut alone = None;
+        loop {
+            match write()? {
+                Ok(done) => return Ok(done),
+                Err(lack) => {
+                    alone = alone.or_else(|| self.move_room_alone());
+                    self.enlarge_share(hash, lack)?;
+                }
+            }
+        }
+    }
+
+    /// As [`admit`]; counts a refusal.
+    #[inline]
+    fn admit_counted(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        entry: Option<&Live>,
+        condition: Condition,
+        now: &mut Now<'_>,
+    ) -> Result<(), Refusal> {
+        let admitted = admit(held, entry, condition, now);
+        if admitted.is_err() {
+            held.count(&admitted);
+        }
+        admitted
     }
 
     /// Stores a value where only a borrowed form of the key is at hand; the condition makes sure
@@ -124,28 +172,41 @@ where
     {
         debug_assert!(matches!(condition, Condition::Present | Condition::Unchanged(_)));
         let hash = self.hash(key);
-        let (mut fresh, mut value) = if is_word::<V>() {
+        // A word needs no node, so no key of its own, unless its weight is asked for.
+        let (mut fresh, mut value) = if self.writes_in_place() && !self.is_weighted() {
             (Some(Fresh::Word(None, to_bits(value))), None)
         } else {
             (None, Some(value))
         };
+        let mut weight = 1;
         loop {
             if let Some(unplaced) = value.take() {
-                // The new node needs a key of its own, which is cloned here, outside the lock.
+                // The key is cloned here, outside the lock.
                 match self.clone_key(hash, key) {
-                    Some(key) => fresh = Some(Fresh::new(hash, key, unplaced)),
+                    Some(key) => {
+                        weight = self.weigh(&key, &unplaced);
+                        if let Some(refusal) = self.too_heavy(weight) {
+                            return Err(WriteError::new(refusal, unplaced));
+                        }
+                        fresh = Some(Fresh::new(hash, key, unplaced, self.writes_in_place()));
+                    }
                     None => value = Some(unplaced),
                 }
             }
-            let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
-                let entry = self.live(held, hash, is(key), now);
-                let admitted = admit(held, entry.as_ref(), condition, now);
-                if admitted.is_ok() && fresh.is_none() {
-                    return Ok(None); // It appeared after we looked for its key: once more.
-                }
-                held.count(&admitted);
-                admitted?;
-                Ok(Some(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
+            let outcome = self.with_share(hash, || {
+                self.locked(hash, |held, now| {
+                    let entry = self.live(held, hash, is(key), now);
+                    let admitted = admit(held, entry.as_ref(), condition, now);
+                    if admitted.is_ok() && fresh.is_none() {
+                        return Ok(Ok(None)); // It appeared after we looked for its key: once more.
+                    }
+                    if admitted.is_err() {
+                        held.count(&admitted);
+                    }
+                    admitted?;
+                    let new = (&mut fresh, weight);
+                    Ok(self.store(held, hash, entry.as_ref(), expiry, new, now).map(Some))
+                })
             });
             match outcome {
                 Ok(Some(cas)) => return Ok(cas),
@@ -167,7 +228,7 @@ where
         self.stripe(hash).search(hash, &guard).find(is(key)).map(|node| node.key().clone())
     }
 
-    /// Carries out an admitted write. What it does not use stays in `fresh`.
+    /// Carries out an admitted write of what weighs so much. What it does not use stays in `fresh`.
     #[inline]
     fn store(
         &self,
@@ -175,44 +236,67 @@ where
         hash: u64,
         entry: Option<&Live>,
         expiry: Expiry,
-        fresh: &mut Option<Fresh<K, V>>,
+        (fresh, weight): (&mut Option<Fresh<K, V>>, u32),
         now: &mut Now<'_>,
-    ) -> Cas {
+    ) -> Result<Cas, Lack> {
         let expires = self.deadline(expiry, entry, now);
-        let stamp = held.next_stamp();
-        let at = entry.map(|entry| {
-            opens_lock(held, hash, entry, now);
-            entry.at
-        });
-        match (fresh.as_mut(), at) {
-            (Some(Fresh::Word(_, bits)), Some(at)) => held.overwrite(at, *bits, stamp, expires),
-            (Some(Fresh::Word(key, bits)), None) => {
-                let key = key.take().expect("a write that creates has its key");
-                let node = Node::boxed(hash::low(hash), key, from_bits(*bits));
-                self.publish(held, node, stamp, expires);
-            }
-            _ => match (fresh.take(), at) {
-                (Some(Fresh::Node(node)), Some(at)) => {
-                    let old = held.replace(at, node, stamp, expires);
-                    held.retire(old, 1);
+        let Some(entry) = entry else {
+            let arrival = self.room_for_new(held, hash, weight)?;
+            let stamp = held.next_stamp();
+            let node = match fresh.take() {
+                Some(Fresh::Node(node)) => node,
+                Some(Fresh::Word(Some(key), bits)) => {
+                    Node::boxed(hash::low(hash), key, from_bits(bits))
                 }
-                (Some(Fresh::Node(node)), None) => self.publish(held, node, stamp, expires),
-                _ => unreachable!("an admitted write has something to store"),
-            },
+                _ => unreachable!("a write that creates has its key"),
+            };
+            self.publish(held, node, (arrival, weight), stamp, expires);
+            held.count(&Ok(()));
+            return Ok(Cas::issued(stamp));
+        };
+        self.room_for_change(held, entry.at, weight)?;
+        let stamp = held.next_stamp();
+        opens_lock(held, hash, entry, now);
+        if let Some(Fresh::Word(_, bits)) = fresh {
+            held.overwrite(entry.at, *bits, stamp, expires);
+            self.settle_change(held, entry, weight, expires);
+        } else if let Some(Fresh::Node(node)) = fresh.take() {
+            let old = held.replace(entry.at, node, stamp, expires);
+            let old_weight = self.settle_change(held, entry, weight, expires);
+            self.see_off(held, old, old_weight, Cause::Replaced);
         }
-        Cas::issued(stamp)
+        held.count(&Ok(()));
+        Ok(Cas::issued(stamp))
     }
 
-    /// Publishes a node whose key is absent.
-    pub(super) fn publish(
+    /// Tells those who keep something beside the table that the entry's value has changed. Returns
+    /// what the old one weighed.
+    #[inline]
+    fn settle_change(
         &self,
         held: &mut HeldStripe<'_, K, V>,
-        node: Box<Node<K, V>>,
-        stamp: u64,
+        entry: &Live,
+        weight: u32,
         expires: Option<Tick>,
-    ) {
-        let _ = held.reserve(None, false);
-        held.publish(node, stamp, expires);
+    ) -> u32 {
+        if expires.is_some() || entry.expires.is_some() {
+            held.schedule(entry.at, expires);
+        }
+        if !self.is_bounded {
+            return 1;
+        }
+        let place = entry.at.place();
+        let (entries, upkeep) = held.split();
+        let (Some(policy), Some(usage)) = (&mut upkeep.policy, entries.usage(place)) else {
+            return 1;
+        };
+        usage.touch();
+        let old = policy.weight(place);
+        if old != weight {
+            policy.reweigh(place, usage, weight);
+            self.give_back(held);
+        }
+        old
     }
 
     /// Removes the entry under `condition` and shows its last value to `take`, outside the lock.
@@ -235,8 +319,7 @@ where
             let entry = entry.ok_or(Refusal::Absent)?;
             let value = held.value_for(entry.at, &guard);
             opens_lock(held, hash, &entry, now);
-            let gone = held.unlink(entry.at);
-            held.retire(gone, 1);
+            self.take_out(held, entry.at, Cause::Removed);
             Ok(value)
         });
         value.map(|value| take(&value))
@@ -269,6 +352,7 @@ where
             if expires != entry.expires {
                 let stamp = held.next_stamp();
                 held.restamp(entry.at, stamp, expires);
+                held.schedule(entry.at, expires);
             } else if condition.is_token_of(&entry) {
                 held.detach_lock(entry.at);
             }
@@ -289,40 +373,68 @@ where
         let mut key = Some(key);
         let mut change = Some(change);
         let mut fresh = None;
+        let mut decided = None;
         let _pin = epoch::pin();
-        let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
-            let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
-            let admitted = admit(held, entry.as_ref(), Condition::Always, now);
-            if admitted.is_err() {
-                held.count(&admitted);
-            }
-            admitted?;
-            let at = entry.map(|entry| entry.at);
-            let change = change.take().expect("an update decides once");
-            let decision = match at {
-                Some(at) => change(Some(&held.value(at))),
-                None => change(None),
-            };
-            let (value, expiry) = match decision {
-                Update::Put(value) => (value, Expiry::Default),
-                Update::PutWith(value, expiry) => (value, expiry),
-                Update::Remove => {
-                    if let Some(at) = at {
-                        held.count(&Ok(()));
-                        let gone = held.unlink(at);
-                        held.retire(gone, 1);
+        let outcome = self.with_share(hash, || {
+            self.locked(hash, |held, now| {
+                let is_key = |candidate: &K| {
+                    let fresh = fresh.as_ref().and_then(Fresh::key);
+                    Some(candidate) == key.as_ref().or(fresh)
+                };
+                let entry = self.live(held, hash, is_key, now);
+                let seen = entry.map(|entry| held.stamp(entry.at));
+                if let Some((then, expiry, weight)) = decided {
+                    // The stripe's share was too small, but is not any more.
+                    if let (true, Some(current)) = (then != seen, seen) {
+                        return Err(Refusal::Changed { current: Cas::issued(current) });
                     }
-                    return Ok(if at.is_some() { Updated::Removed } else { Updated::Kept(None) });
+                    if then != seen {
+                        return Err(Refusal::Absent);
+                    }
+                    self.admit_counted(held, entry.as_ref(), Condition::Always, now)?;
+                    let new = (&mut fresh, weight);
+                    let stored = self.store(held, hash, entry.as_ref(), expiry, new, now);
+                    return Ok(stored.map(Updated::Stored));
                 }
-                Update::Keep => {
-                    return Ok(Updated::Kept(at.map(|at| Cas::issued(held.stamp(at)))));
+                self.admit_counted(held, entry.as_ref(), Condition::Always, now)?;
+                let at = entry.map(|entry| entry.at);
+                let change = change.take().expect("an update decides once");
+                let decision = match at {
+                    Some(at) => change(Some(&held.value(at))),
+                    None => change(None),
+                };
+                let (value, expiry) = match decision {
+                    Update::Put(value) => (value, Expiry::Default),
+                    Update::PutWith(value, expiry) => (value, expiry),
+                    Update::Remove => {
+                        if let Some(at) = at {
+                            held.count(&Ok(()));
+                            self.take_out(held, at, Cause::Removed);
+                        }
+                        let gone = at.is_some();
+                        return Ok(Ok(if gone { Updated::Removed } else { Updated::Kept(None) }));
+                    }
+                    Update::Keep => {
+                        return Ok(Ok(Updated::Kept(at.map(|at| Cas::issued(held.stamp(at))))));
+                    }
+                };
+                let owned = key.as_ref().expect("an update decides once");
+                let weight = self.weigh(owned, &value);
+                if let Some(refusal) = self.too_heavy(weight) {
+                    return Err(refusal);
                 }
-            };
-            held.count(&Ok(()));
-            fresh = key.take().map(|key| Fresh::new(hash, key, value));
-            Ok(Updated::Stored(self.store(held, hash, entry.as_ref(), expiry, &mut fresh, now)))
+                decided = Some((seen, expiry, weight));
+                let key = key.take().expect("an update decides once");
+                fresh = Some(Fresh::new(hash, key, value, self.writes_in_place()));
+                let new = (&mut fresh, weight);
+                let stored = self.store(held, hash, entry.as_ref(), expiry, new, now);
+                Ok(stored.map(Updated::Stored))
+            })
         });
-        outcome.map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
+        outcome.map_err(|refusal| {
+            let left = key.or_else(|| fresh.and_then(|fresh| fresh.into_parts().0));
+            WriteError::new(refusal, left.expect(NOTHING_CONSUMED))
+        })
     }
 }
 

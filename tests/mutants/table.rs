@@ -64,7 +64,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "raw/stripe.rs",
         find: "Unlinked::new(self.table().bucket(at.bucket()).replace(at.slot(), node))",
         replace: "// SAFETY: the node is ours.
-        let tag = crate::hash::tag(unsafe { (*node).hash() });
+        let tag = crate::hash::tag(unsafe { (*node).low_hash() });
         let old = self.table().bucket(at.bucket()).unlink(at.slot());
         self.table().bucket(at.bucket()).publish(at.slot(), tag, node);
         Unlinked::new(old)",

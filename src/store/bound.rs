@@ -1,0 +1,311 @@
+//! The bound: how much may be there, and how room is made for what comes.
+//!
+//! The bound is divided among the stripes, each of which evicts on its own, under its own lock,
+//! before it lets anything in. So the cache is within its bound at every instant, and whoever
+//! inserts waits for nobody else.
+//!
+//! A value heavier than its stripe's share is let in at the expense of the other stripes: they give
+//! up part of their shares, and the stripe gives back what it has too much once the value is gone.
+//! At all times the shares and what is on its way between them add up to the bound.
+
+use crate::hash;
+use crate::policy::{self, Arrival, Place};
+use crate::raw;
+use crate::sync::{AtomicU64, MutexGuard, Ordering, thread_flag, yield_now};
+use crate::usage::Usage;
+
+use super::{At, Cause, HeldStripe, Reentrant, Refusal, Store};
+
+/// What an entry weighs.
+pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u32 + Send + Sync;
+
+/// The bound of a cache, in entries, or in weight if there is a weigher.
+pub(crate) struct Bound<K, V> {
+    max: AtomicU64,
+    /// Room that belongs to no stripe at the moment.
+    spare: AtomicU64,
+    weigher: Option<Box<Weigher<K, V>>>,
+    stripes: u64,
+}
+
+/// A stripe has too small a share for what is to be let in, by this much.
+pub(super) struct Lack(u64);
+
+impl<K, V> Bound<K, V> {
+    pub(crate) fn new(max: u64, weigher: Option<Box<Weigher<K, V>>>) -> Self {
+        Self { max: AtomicU64::new(max), spare: AtomicU64::new(0), weigher, stripes: 1 }
+    }
+
+    pub(super) fn among(self, stripes: usize) -> Self {
+        Self { stripes: stripes as u64, ..self }
+    }
+
+    // Relaxed throughout: a number that stands for itself. What is at stake when room moves from
+    // stripe to stripe lies under the stripes' locks.
+
+    pub(crate) fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// The share of the stripe with number `index`.
+    pub(super) fn share(&self, index: usize) -> u64 {
+        let max = self.max();
+        max / self.stripes + u64::from((index as u64) < max % self.stripes)
+    }
+
+    pub(super) fn is_weighted(&self) -> bool {
+        self.weigher.is_some()
+    }
+
+    /// Takes up to `wanted` of the spare room.
+    fn take_spare(&self, wanted: u64) -> u64 {
+        let mut spare = self.spare.load(Ordering::Relaxed);
+        loop {
+            let taken = spare.min(wanted);
+            if taken == 0 {
+                return 0;
+            }
+            let left = spare - taken;
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self.spare.compare_exchange_weak(spare, left, success, failure) {
+                Ok(_) => return taken,
+                Err(other) => spare = other,
+            }
+        }
+    }
+
+    fn give_spare(&self, room: u64) {
+        self.spare.fetch_add(room, Ordering::Relaxed);
+    }
+}
+
+// The thread is moving room between stripes.
+thread_flag!(MOVES_ROOM);
+
+/// The turn to move room between stripes.
+pub(super) struct MovesRoom<'s> {
+    _turn: MutexGuard<'s, ()>,
+}
+
+impl Drop for MovesRoom<'_> {
+    fn drop(&mut self) {
+        MOVES_ROOM.with(|moves| moves.set(false));
+    }
+}
+
+/// The entries of a stripe, as its eviction policy sees them.
+pub(super) struct Residents<'h, K, V>(pub(super) raw::Entries<'h, K, V>);
+
+impl<K, V: 'static> policy::Entries for Residents<'_, K, V> {
+    fn usage(&self, place: Place) -> Option<&Usage> {
+        self.0.usage(place)
+    }
+
+    fn hash(&self, place: Place) -> u64 {
+        self.0.hash(place).unwrap_or_default().into()
+    }
+
+    fn may_go(&self, place: Place) -> bool {
+        self.0.lock_state(place).is_none_or(|lock| lock.deadline.is_none())
+    }
+
+    fn prefetch(&self, place: Place) {
+        self.0.prefetch(place);
+    }
+}
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// What an entry of `key` and `value` weighs: 1 where entries are counted.
+    #[inline]
+    pub(super) fn weigh(&self, key: &K, value: &V) -> u32 {
+        let weigher = self.bound.as_ref().and_then(|bound| bound.weigher.as_ref());
+        weigher.map_or(1, |weigh| weigh(key, value))
+    }
+
+    pub(super) fn is_weighted(&self) -> bool {
+        self.bound.as_ref().is_some_and(Bound::is_weighted)
+    }
+
+    /// Why a value of this weight cannot be let in, if it is beyond the whole bound.
+    #[inline]
+    pub(super) fn too_heavy(&self, weight: u32) -> Option<Refusal> {
+        let max = self.bound.as_ref()?.max();
+        (u64::from(weight) > max).then_some(Refusal::TooHeavy { weight, max })
+    }
+
+    /// Makes room for a new entry. The answer is for [`publish`](Self::publish).
+    #[inline]
+    pub(super) fn room_for_new(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        weight: u32,
+    ) -> Result<Option<Arrival>, Lack> {
+        if self.bound.is_none() {
+            return Ok(None);
+        }
+        self.secure_share(held, weight)?;
+        let Some(policy) = &mut held.policy else { return Ok(None) };
+        let arrival = policy.arrive(hash::low(hash).into());
+        let most = policy.capacity() - u64::from(weight);
+        self.evict_down_to(held, most, None);
+        Ok(Some(arrival))
+    }
+
+    /// Makes room for a value of another weight in the entry at `at`, which stays.
+    #[inline]
+    pub(super) fn room_for_change(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        at: At,
+        weight: u32,
+    ) -> Result<(), Lack> {
+        if !self.is_weighted() {
+            return Ok(());
+        }
+        self.secure_share(held, weight)?;
+        let Some(policy) = &mut held.policy else { return Ok(()) };
+        let more = weight.saturating_sub(policy.weight(at.place()));
+        let most = policy.capacity() - u64::from(more);
+        self.evict_down_to(held, most, Some(at));
+        Ok(())
+    }
+
+    /// Sees to it that the stripe's share is `weight` or more.
+    fn secure_share(&self, held: &mut HeldStripe<'_, K, V>, weight: u32) -> Result<(), Lack> {
+        let index = held.index;
+        let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return Ok(()) };
+        let (share, weight) = (bound.share(index), u64::from(weight));
+        if policy.capacity() < share && policy.used() + weight > policy.capacity() {
+            // Others have lent from this stripe's share; some of it may be back.
+            policy.set_capacity(policy.capacity() + bound.take_spare(share - policy.capacity()));
+        }
+        if weight > policy.capacity() {
+            return Err(Lack(weight - policy.capacity()));
+        }
+        Ok(())
+    }
+
+    /// Evicts until the stripe's entries weigh `most` or less, or nobody but `except` is left.
+    fn evict_down_to(&self, held: &mut HeldStripe<'_, K, V>, most: u64, except: Option<At>) {
+        loop {
+            let (entries, upkeep) = held.split();
+            let Some(policy) = &mut upkeep.policy else { return };
+            if policy.used() <= most {
+                return;
+            }
+            let Some(victim) = policy.victim(&Residents(entries), except.map(At::place)) else {
+                return;
+            };
+            let at = At::from_place(victim.place);
+            if held.lock_state(at).is_some() {
+                held.waiters.turn_all(); // A hash is not known here, and this is rare.
+            }
+            held.tally.rare.evicted += 1;
+            held.tally.rare.evicted_weight += u64::from(victim.weight);
+            self.unlink(held, at, victim.weight, Cause::Evicted);
+        }
+    }
+
+    /// Gives back what the stripe has beyond its share and does not need.
+    #[inline]
+    pub(super) fn give_back(&self, held: &mut HeldStripe<'_, K, V>) {
+        if !self.is_weighted() {
+            return;
+        }
+        let index = held.index;
+        let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return };
+        let (capacity, share) = (policy.capacity(), bound.share(index));
+        if capacity > share {
+            let excess = capacity - share.max(policy.used());
+            policy.set_capacity(capacity - excess);
+            bound.give_spare(excess);
+        }
+    }
+
+    /// Waits for the turn to move room between stripes, so that those who do so do not take it from
+    /// each other. Nothing, if it is the thread's turn already and this is a call from the `Drop` or
+    /// the listener of somebody who had to go for it.
+    pub(super) fn move_room_alone(&self) -> Option<MovesRoom<'_>> {
+        if MOVES_ROOM.with(|moves| moves.replace(true)) {
+            return None;
+        }
+        Some(MovesRoom { _turn: self.moving_room.lock() })
+    }
+
+    /// Enlarges the share of the stripe of `hash` at the expense of all others. The caller holds no
+    /// stripe lock, and looks again: somebody may have been faster to use the room.
+    pub(super) fn enlarge_share(&self, hash: u64, Lack(lack): Lack) -> Result<(), Reentrant> {
+        let Some(bound) = &self.bound else { return Ok(()) };
+        let home = hash::stripe(hash, self.stripe_bits);
+        let mut room = bound.take_spare(lack);
+        // First from each stripe no more than half of what it has, then whatever there is.
+        for halves in [2, 1] {
+            for stripe in self.stripes.iter().cycle().skip(home + 1).take(self.stripes.len() - 1) {
+                let wanted = lack - room;
+                if wanted == 0 {
+                    break;
+                }
+                room += self.locked_stripe(stripe, |held, _| {
+                    let capacity = held.policy.as_ref().map_or(0, |policy| policy.capacity());
+                    let taken = wanted.min(capacity / halves);
+                    self.evict_down_to(held, capacity - taken, None);
+                    if let Some(policy) = &mut held.policy {
+                        policy.set_capacity(capacity - taken);
+                    }
+                    self.give_back(held);
+                    Ok::<_, Reentrant>(taken)
+                })?;
+            }
+        }
+        self.locked(hash, |held, _| {
+            if let Some(policy) = &mut held.policy {
+                policy.set_capacity(policy.capacity() + room);
+            }
+            Ok::<_, Reentrant>(())
+        })?;
+        if room < lack {
+            yield_now(); // Others are gathering room as well.
+        }
+        Ok(())
+    }
+
+    /// Sets the bound. If it becomes smaller, evicts until the cache is within it.
+    pub(crate) fn set_bound(&self, max: u64) -> Result<(), Reentrant> {
+        let Some(bound) = &self.bound else { return Ok(()) };
+        let _alone = self.move_room_alone();
+        let before = bound.max();
+        bound.max.store(max, Ordering::Relaxed);
+        bound.give_spare(max.saturating_sub(before));
+        let mut surplus = before.saturating_sub(max);
+        surplus -= bound.take_spare(surplus);
+        while surplus > 0 {
+            for (index, stripe) in self.stripes.iter().enumerate() {
+                self.locked_stripe(stripe, |held, _| {
+                    let Some(policy) = &held.policy else { return Ok(()) };
+                    let capacity = policy.capacity();
+                    let taken = surplus.min(capacity.saturating_sub(bound.share(index)));
+                    self.evict_down_to(held, capacity - taken, None);
+                    if let Some(policy) = &mut held.policy {
+                        policy.set_capacity(capacity - taken);
+                    }
+                    surplus -= taken;
+                    Ok::<_, Reentrant>(())
+                })?;
+            }
+            surplus -= bound.take_spare(surplus);
+            yield_now(); // What is missing is on its way from one stripe to another.
+        }
+        self.limbo.set_limit(limbo_limit(max));
+        Ok(())
+    }
+}
+
+/// How much may wait in limbo: an eighth of the bound.
+pub(super) fn limbo_limit(max: u64) -> u64 {
+    max.div_ceil(8)
+}
