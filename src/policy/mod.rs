@@ -48,7 +48,7 @@ use weights::Weights;
 // on them.
 
 /// Ghosts of the small queue, per entry.
-const SMALL_GHOSTS: u64 = 128;
+const SMALL_GHOSTS: u64 = 160;
 
 /// Ghosts of the main queue, per entry.
 const MAIN_GHOSTS: u64 = 26;
@@ -72,9 +72,6 @@ const HORIZON: u64 = 320;
 
 /// The part of the target in which uses do not count yet.
 const WINDOW: u64 = 38;
-
-/// The part of its idle time that a main entry is judged by against one that comes back.
-const IDLE: u64 = 77;
 
 /// `share` parts of 128.
 fn part(of: u64, share: u64) -> u64 {
@@ -274,20 +271,19 @@ impl Policy {
 
     fn belongs_to_main(&mut self, arrival: &Arrival, entries: &impl Entries) -> bool {
         let has_room = self.main.weight() < self.capacity.saturating_sub(self.target);
-        match arrival.away {
-            None => self.filling && has_room,
-            Some(away) => has_room || self.main_is_idle_for_longer(away, entries),
-        }
+        // While room is being filled for the first time, nobody has to make way. Later, room in the
+        // main queue is no reason: a key that comes back after long would take it from newcomers.
+        (self.filling && has_room)
+            || arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries))
     }
 
     /// Moves the hand to the next victim of the main queue and looks whether it has been idle for
-    /// clearly longer than `away`.
+    /// longer than `away`.
     fn main_is_idle_for_longer(&mut self, away: u32, entries: &impl Entries) -> bool {
         let mut hunt = Hunt::new(None, self.entries());
         while let Some((slot, usage)) = self.main.front(entries) {
             if usage.uses() == 0 {
-                let idle = self.now.wrapping_sub(slot.stamp);
-                return part(idle.into(), IDLE) > away.into();
+                return self.now.wrapping_sub(slot.stamp) > away;
             }
             if hunt.is_tired() {
                 return false;
