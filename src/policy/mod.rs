@@ -226,8 +226,8 @@ impl Policy {
         hunt: &mut Hunt,
     ) -> Option<Place> {
         let Slot { place, .. } = slot;
-        let is_last_resort = hunt.is_through() && self.small.is_empty();
-        let spared = || hunt.except == Some(place) || !(is_last_resort || entries.may_go(place));
+        // Once the hunt is through, the small queue has been asked and is empty.
+        let spared = || hunt.except == Some(place) || !(hunt.is_through() || entries.may_go(place));
         if hunt.respects(usage.uses()) || spared() {
             self.pass(usage);
             hunt.spare();

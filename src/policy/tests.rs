@@ -296,6 +296,17 @@ fn room_that_became_free_is_filled_like_new_room() {
 }
 
 #[test]
+fn more_capacity_is_filled_like_new_room() {
+    let mut cache = Small::new(10, false);
+    hits(&mut cache, 100, |n| 10_000 + n);
+    cache.policy.set_capacity(1000);
+    hits(&mut cache, 900, |n| n);
+    assert!(cache.policy.main.entries() > 850, "{}", cache.policy.main.entries());
+    cache.policy.set_capacity(100);
+    assert!(cache.policy.target < 10, "{}", cache.policy.target);
+}
+
+#[test]
 fn a_scan_does_not_push_out_what_is_used() {
     let mut cache = Small::new(1000, false);
     let mut dice = Dice(1);
