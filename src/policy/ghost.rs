@@ -94,3 +94,68 @@ fn fingerprint(hash: u64) -> u32 {
     let bits = mix(hash) as u32 & !0xffff;
     if bits == 0 { 1 << 16 } else { bits }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: u64) -> u64 {
+        (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+    }
+
+    #[test]
+    fn a_ghost_is_found_once_and_knows_its_age() {
+        let mut ghosts = Ghosts::new(128);
+        assert_eq!(ghosts.take(hash(1), 0), None);
+        assert_eq!(ghosts.heap_bytes(), 0);
+        ghosts.fit(1000, false);
+        // Across the end of the clock.
+        ghosts.put(hash(1), u32::MAX - 9);
+        ghosts.put(hash(2), u32::MAX);
+        assert_eq!(ghosts.take(hash(1), 90), Some(100));
+        assert_eq!(ghosts.take(hash(1), 90), None);
+        assert_eq!(ghosts.take(hash(2), 90), Some(91));
+    }
+
+    #[test]
+    fn a_full_set_gives_up_its_oldest() {
+        let mut ghosts = Ghosts::new(128);
+        ghosts.fit(WAYS, false);
+        assert_eq!(ghosts.heap_bytes(), 32);
+        (0..10).for_each(|n| ghosts.put(hash(n), n as u32));
+        assert_eq!(ghosts.take(hash(5), 10), Some(5));
+        ghosts.put(hash(10), 10);
+        let found: Vec<_> = (0..11).filter(|n| ghosts.take(hash(*n), 10).is_some()).collect();
+        assert_eq!(found, [2, 3, 4, 6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn ages_of_many_entries_are_coarse_but_right() {
+        let entries = 10_000_000;
+        let mut ghosts = Ghosts::new(1);
+        ghosts.fit(entries, false);
+        ghosts.put(hash(1), 5);
+        let age = 4 * entries as u32;
+        let seen = ghosts.take(hash(1), 5 + age).expect("still there");
+        assert!(seen.abs_diff(age) <= 1 << ghosts.shift, "{seen} for {age}");
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_leaves_no_ghosts() {
+        let mut ghosts = Ghosts::new(128);
+        ghosts.fit(u64::MAX, true);
+        ghosts.put(hash(1), 1);
+        assert_eq!(ghosts.take(hash(1), 2), None);
+        ghosts.fit(100, false);
+        assert_eq!(ghosts.heap_bytes(), 13 * 32, "made anew for fewer");
+    }
+
+    #[test]
+    fn as_many_are_remembered_as_there_is_room_for() {
+        let mut ghosts = Ghosts::new(128);
+        ghosts.fit(100_000, false);
+        (0..50_000).for_each(|n| ghosts.put(hash(n), 1));
+        let found = (0..50_000).filter(|n| ghosts.take(hash(*n), 2).is_some()).count();
+        assert!(found > 48_000, "{found}: the sets are not used evenly");
+    }
+}

@@ -48,7 +48,7 @@ use weights::Weights;
 // on them.
 
 /// Ghosts of the small queue, per entry.
-const SMALL_GHOSTS: u64 = 128;
+const SMALL_GHOSTS: u64 = 144;
 
 /// Ghosts of the main queue, per entry.
 const MAIN_GHOSTS: u64 = 26;
@@ -62,7 +62,7 @@ const MOST_TARGET: u64 = 125;
 const STEP: u64 = 2;
 
 /// By how much a small queue that is "slightly larger" is so, of all entries.
-const NEAR_SMALL: u64 = 32;
+const NEAR_SMALL: u64 = 28;
 
 /// Likewise for the main queue.
 const NEAR_MAIN: u64 = 26;
@@ -73,8 +73,9 @@ const HORIZON: u64 = 320;
 /// The part of the target in which uses do not count yet.
 const WINDOW: u64 = 38;
 
-/// The part of its idle time that a main entry is judged by against one that comes back.
-const IDLE: u64 = 77;
+/// The part of its idle time that a main entry is judged by against a key that comes back. Less
+/// than all: where both are alike, as in a loop, staying is better than changing.
+const IDLE: u64 = 100;
 
 /// `share` parts of 128.
 fn part(of: u64, share: u64) -> u64 {
@@ -225,8 +226,8 @@ impl Policy {
         hunt: &mut Hunt,
     ) -> Option<Place> {
         let Slot { place, .. } = slot;
-        let is_last_resort = hunt.is_through() && self.small.is_empty();
-        let spared = || hunt.except == Some(place) || !(is_last_resort || entries.may_go(place));
+        // Once the hunt is through, the small queue has been asked and is empty.
+        let spared = || hunt.except == Some(place) || !(hunt.is_through() || entries.may_go(place));
         if hunt.respects(usage.uses()) || spared() {
             self.pass(usage);
             hunt.spare();
@@ -274,10 +275,10 @@ impl Policy {
 
     fn belongs_to_main(&mut self, arrival: &Arrival, entries: &impl Entries) -> bool {
         let has_room = self.main.weight() < self.capacity.saturating_sub(self.target);
-        match arrival.away {
-            None => self.filling && has_room,
-            Some(away) => has_room || self.main_is_idle_for_longer(away, entries),
-        }
+        // While room is being filled for the first time, nobody has to make way. Later, room in the
+        // main queue is no reason: a key that comes back after long would take it from newcomers.
+        (self.filling && has_room)
+            || arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries))
     }
 
     /// Moves the hand to the next victim of the main queue and looks whether it has been idle for

@@ -198,3 +198,117 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(Vec<Option<Usage>>);
+
+    impl Entries for Fixed {
+        fn usage(&self, place: Place) -> Option<&Usage> {
+            self.0[place as usize].as_ref()
+        }
+
+        fn hash(&self, _: Place) -> u64 {
+            0
+        }
+
+        fn may_go(&self, _: Place) -> bool {
+            true
+        }
+
+        fn prefetch(&self, _: Place) {}
+    }
+
+    fn filled(count: u32) -> (Ring, Fixed) {
+        let mut ring = Ring::new(Queue::Small);
+        let entries = Fixed((0..count).map(|_| Some(Usage::new())).collect());
+        for place in 0..count {
+            push(&mut ring, &entries, place, place);
+        }
+        (ring, entries)
+    }
+
+    fn push(ring: &mut Ring, entries: &Fixed, place: Place, stamp: u32) {
+        ring.push(Slot { place, stamp }, entries.usage(place).expect("is there"), 1);
+    }
+
+    fn leave(ring: &mut Ring, entries: &mut Fixed, place: Place) {
+        let usage = entries.0[place as usize].take().expect("is there");
+        ring.leave(&usage, 1);
+    }
+
+    fn drain(ring: &mut Ring, entries: &Fixed) -> Vec<(Place, u32)> {
+        let mut order = Vec::new();
+        while let Some((slot, usage)) = ring.front(entries) {
+            order.push((slot.place, slot.stamp));
+            ring.pop(usage, 1);
+        }
+        assert_eq!((ring.entries(), ring.weight()), (0, 0));
+        order
+    }
+
+    #[test]
+    fn holes_are_skipped() {
+        let (mut ring, mut entries) = filled(6);
+        [0, 2, 3, 5].into_iter().for_each(|place| leave(&mut ring, &mut entries, place));
+        // Somebody else at the same place, in the other queue or under another mark.
+        entries.0[2] = Some(Usage::new());
+        entries.usage(2).expect("is there").set_queue(Queue::Main, 2);
+        entries.0[3] = Some(Usage::new());
+        push(&mut ring, &entries, 3, 9);
+        assert_eq!(drain(&mut ring, &entries), [(1, 1), (4, 4), (3, 9)]);
+    }
+
+    #[test]
+    fn a_mark_that_matches_by_chance_does_no_harm() {
+        let (mut ring, mut entries) = filled(3);
+        leave(&mut ring, &mut entries, 0);
+        entries.0[0] = Some(Usage::new());
+        push(&mut ring, &entries, 0, 1 << 14);
+        assert_eq!(drain(&mut ring, &entries), [(0, 0), (1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn a_sweep_keeps_order_and_age() {
+        let (mut ring, mut entries) = filled(100);
+        ring.age(98, &entries);
+        (0..90)
+            .filter(|place| place % 9 != 0)
+            .for_each(|place| leave(&mut ring, &mut entries, place));
+        ring.sweep(&entries);
+        assert_eq!(ring.slots.len(), 20);
+        assert_eq!(ring.young, 19, "one of the two that had grown up is left");
+        let left: Vec<_> = (0..100).filter(|place| place % 9 == 0 || *place >= 90).collect();
+        let order: Vec<_> =
+            drain(&mut ring, &entries).into_iter().map(|(place, _)| place).collect();
+        assert_eq!(order, left);
+    }
+
+    #[test]
+    fn growing_up_forgets_uses_once() {
+        let (mut ring, entries) = filled(10);
+        let touch = |place| entries.usage(place).expect("is there").touch();
+        (0..10).for_each(touch);
+        ring.age(8, &entries);
+        ring.age(8, &entries);
+        let uses = |place| entries.usage(place).expect("is there").uses();
+        assert_eq!((0..10).map(uses).collect::<Vec<_>>(), [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+        touch(0);
+        ring.age(7, &entries);
+        assert_eq!((uses(0), uses(1), uses(2), uses(3)), (1, 0, 0, 1));
+    }
+
+    #[test]
+    fn memory_follows_the_length() {
+        let (mut ring, entries) = filled(10_000);
+        assert!(ring.heap_bytes() <= 10_000 * 10 + 100, "{}", ring.heap_bytes());
+        for _ in 0..9_900 {
+            let (_, usage) = ring.front(&entries).expect("not empty");
+            ring.pop(usage, 1);
+        }
+        push(&mut ring, &entries, 0, 20_000);
+        assert!(ring.heap_bytes() <= 150 * 8, "{}", ring.heap_bytes());
+    }
+}

@@ -278,7 +278,7 @@ fn a_loop_that_is_too_long_keeps_what_fits() {
     for _ in 0..2 {
         hits(&mut cache, 1250, |n| n % 1250);
         let hits = hits(&mut cache, 12_500, |n| n % 1250);
-        assert!(hits > 8000, "{hits} of at most 10000");
+        assert!(hits > 9000, "{hits} of at most 10000");
         cache.clear();
         cache.validate();
     }
@@ -292,7 +292,18 @@ fn room_that_became_free_is_filled_like_new_room() {
     keys.into_iter().for_each(|key| assert_eq!(cache.remove(key), 1));
     hits(&mut cache, 1250, |n| n % 1250);
     let hits = hits(&mut cache, 12_500, |n| n % 1250);
-    assert!(hits > 8000, "{hits} of at most 10000");
+    assert!(hits > 9000, "{hits} of at most 10000");
+}
+
+#[test]
+fn more_capacity_is_filled_like_new_room() {
+    let mut cache = Small::new(10, false);
+    hits(&mut cache, 100, |n| 10_000 + n);
+    cache.policy.set_capacity(1000);
+    hits(&mut cache, 900, |n| n);
+    assert!(cache.policy.main.entries() > 850, "{}", cache.policy.main.entries());
+    cache.policy.set_capacity(100);
+    assert!(cache.policy.target < 10, "{}", cache.policy.target);
 }
 
 #[test]
@@ -314,9 +325,10 @@ fn the_target_follows_the_ghosts() {
     hits(&mut cache, 20_000, |n| if n % 2 == 0 { n } else { n.saturating_sub(301) });
     let raised = cache.policy.target;
     assert!(raised > 4 * first, "{first} -> {raised}");
-    // A loop that the main queue nearly holds.
-    hits(&mut cache, 60_000, |n| 2_000_000 + n % 1100);
-    assert!(cache.policy.target < raised, "{raised} -> {}", cache.policy.target);
+    // Favourites, a little more than the main queue holds.
+    let mut dice = Dice(5);
+    hits(&mut cache, 60_000, |_| 2_000_000 + dice.below(1300));
+    assert!(cache.policy.target < raised / 2, "{raised} -> {}", cache.policy.target);
     assert!(cache.policy.ghost_hits() > 1000);
 }
 
@@ -420,4 +432,12 @@ fn weights_may_shrink_until_far_more_entries_fit() {
     assert!(cache.places.len() > 9000, "{}", cache.places.len());
     assert!(cache.policy.heap_bytes() > 10 * few);
     cache.validate();
+}
+
+#[test]
+fn strangers_are_no_ghosts() {
+    let mut cache = Small::new(1000, false);
+    hits(&mut cache, 100_000, |n| n);
+    let taken_for_ghosts = cache.policy.ghost_hits();
+    assert!(taken_for_ghosts < 60, "{taken_for_ghosts} of 100000");
 }
