@@ -3,18 +3,26 @@
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 
-use crate::{NumberSubject, Payload, Subject};
+use crate::keys::fixed_hasher;
+use crate::{Limited, NumberSubject, Payload, Subject};
 
-/// [`moka::sync::Cache`] with room for twice the entries.
+/// [`moka::sync::Cache`].
 #[derive(Debug)]
 pub struct Moka<V: Payload>(Cache<u64, V, ahash::RandomState>);
 
 impl<V: Payload> Moka<V> {
-    /// An empty cache for this many entries.
+    /// An empty cache with room for twice the entries.
     #[must_use]
     pub fn new(entries: usize) -> Self {
         let builder = Cache::builder().max_capacity(entries as u64 * 2);
         Self(builder.build_with_hasher(ahash::RandomState::new()))
+    }
+
+    /// An empty cache with a limit.
+    #[must_use]
+    pub fn limited(capacity: usize) -> Self {
+        let builder = Cache::builder().max_capacity(capacity as u64);
+        Self(builder.build_with_hasher(fixed_hasher()))
     }
 }
 
@@ -36,6 +44,56 @@ impl<V: Payload> Subject<V> for Moka<V> {
 
     fn settle(&self) {
         self.0.run_pending_tasks();
+    }
+}
+
+/// `entry_count` knows nothing of the writes that wait to be applied, so the entries are counted.
+impl<V: Payload> Limited<V> for Moka<V> {
+    fn resident(&self) -> usize {
+        self.0.iter().count()
+    }
+
+    fn counts_by_walking(&self) -> bool {
+        true
+    }
+}
+
+/// [`moka::sync::Cache`], made to catch up after every insert: otherwise it holds more entries
+/// than its limit, and has the hits of a larger cache.
+#[derive(Debug)]
+pub struct TidyMoka<V: Payload>(Moka<V>);
+
+impl<V: Payload> TidyMoka<V> {
+    /// An empty cache with a limit.
+    #[must_use]
+    pub fn limited(capacity: usize) -> Self {
+        Self(Moka::limited(capacity))
+    }
+}
+
+impl<V: Payload> Subject<V> for TidyMoka<V> {
+    fn get(&self, key: u64) -> Option<V> {
+        self.0.get(key)
+    }
+
+    fn insert(&self, key: u64, value: V) {
+        self.0.insert(key, value);
+        self.0.settle();
+    }
+
+    fn remove(&self, key: u64) -> bool {
+        self.0.remove(key)
+    }
+
+    fn settle(&self) {
+        self.0.settle();
+    }
+}
+
+/// Nothing waits after an insert, so `entry_count` is exact then.
+impl<V: Payload> Limited<V> for TidyMoka<V> {
+    fn resident(&self) -> usize {
+        self.0.0.entry_count() as usize
     }
 }
 
