@@ -15,10 +15,10 @@
 //! writes the made-up trace anew (`caskade_bench::made_up::mixed`).
 //!
 //! A miss is followed by an insert. The optimum may let a key pass by without keeping it. "moka,
-//! tidy" catches up after every insert, so that it holds no more than its limit; "moka" as it comes
-//! holds more now and then, and has the hits of a larger cache. "Peak" is the most entries that
+//! tidy" is made to catch up before it holds more than its limit (`subjects::TidyMoka`); "moka" as it
+//! comes holds more now and then, and has the hits of a larger cache. "Peak" is the most entries that
 //! were seen: moka's are counted by walking through it at random moments, so that a short peak may
-//! be missed; the others' after every insert, tidy moka's after it caught up.
+//! be missed; the others' after every insert.
 //!
 //! The gap is what lies between exact LRU and the optimum. Its mean leaves out cells where it is
 //! smaller than 0.1 points.
@@ -124,7 +124,7 @@ fn run(options: &Options) -> Result<bool, String> {
 
 fn made_up_trace() -> Trace {
     let keys = decode(MADE_UP).expect("the file is part of this program");
-    Trace::new("made-up mix", keys)
+    Trace::new("mixed", keys)
 }
 
 fn zipf_trace(exponent: f64) -> Trace {

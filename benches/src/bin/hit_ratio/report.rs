@@ -52,7 +52,7 @@ impl Report {
 
     /// What all recorded traces come to.
     pub(crate) fn means(&self, cells: &[Cell]) {
-        println!("### All {} cells\n", cells.len());
+        println!("### Over all cells: {}\n", cells.len());
         println!("| cache | mean hits % | LRU-to-optimum gap closed % | highest peak ÷ limit |");
         println!("|---|---:|---:|---:|");
         let best = mean(cells.iter().map(Cell::best));
@@ -64,7 +64,7 @@ impl Report {
             let [hits, gap, fullest] = [number(hits, 2), number(gap, 1), number(fullest, 3)];
             println!("| {name} | {hits} | {gap} | {fullest} |");
         }
-        println!();
+        println!("\nmoka, tidy: made to catch up before it holds more than its limit.\n");
         for rival in [QUICK_CACHE, TIDY_MOKA, MOKA, LRU] {
             let [ahead, level, behind] = score(cells, CASKADE, rival);
             let (ours, rival) = (self.names[CASKADE], self.names[rival]);
