@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::cells::{Cell, kinds};
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 480.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 210.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 
@@ -114,8 +114,8 @@ fn grid(picture: &mut String, axes: &Axes, cells: &[&Cell]) {
             free = x;
         }
     }
-    text(picture, right + 14.0, bottom + 20.0, "start", "entries");
-    text(picture, right + 14.0, bottom + 38.0, "start", "of the keys");
+    text(picture, right + 36.0, bottom + 20.0, "start", "entries");
+    text(picture, right + 36.0, bottom + 38.0, "start", "of the keys");
 }
 
 fn draw(picture: &mut String, axes: &Axes, line: &Line, (colour, dashes): (&str, &str)) {
