@@ -1,4 +1,4 @@
-//! The subjects, each behind [`Subject`](crate::Subject) in a file of its own.
+//! The subjects, each behind [`Subject`] in a file of its own.
 //!
 //! All hash with `ahash::RandomState`. Those in [`NUMBERS`] and [`STRINGS`] are not given their size
 //! in advance unless they cannot work without, and are large enough never to evict. Those of
