@@ -21,7 +21,7 @@
 //! be missed; the others' after every insert.
 //!
 //! The gap is what lies between exact LRU and the optimum. Its mean leaves out cells where it is
-//! smaller than 0.1 points.
+//! smaller than half a point.
 //!
 //! Every cell is checked: no request is lost, every hit has the right value, nobody who keeps to the
 //! limit has more hits than the optimum or more entries than the limit. Failures and files that are
