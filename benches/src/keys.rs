@@ -48,6 +48,13 @@ pub fn value_of(key: u64) -> u64 {
     key.rotate_left(7) & 0xFFFF_FFFF
 }
 
+/// A hasher that is the same in every run. Which entries meet in a shard depends on the hash, and
+/// hit ratios should not depend on the run.
+#[must_use]
+pub fn fixed_hasher() -> ahash::RandomState {
+    ahash::RandomState::with_seeds(1, 2, 3, 4)
+}
+
 /// All `count` keys, in an order that has nothing to do with their rank, so that popular entries
 /// do not lie next to each other in memory.
 #[must_use]
@@ -90,6 +97,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// These keys.
+    #[must_use]
+    pub fn of(keys: Vec<u64>) -> Self {
+        Self { keys }
+    }
+
     /// `length` draws from `count` keys. Each thread takes another `seed`.
     #[must_use]
     pub fn draw(shape: Shape, count: usize, length: usize, seed: u64) -> Self {
@@ -98,9 +111,8 @@ impl Stream {
             Shape::Uniform => (0..length).map(|_| key(random.below(count))).collect(),
             Shape::OneKey => vec![key(0); length],
             Shape::Zipf => {
-                let shares = cumulative_shares(count, 0.99);
-                let rank = |at: f64| shares.partition_point(|share| *share < at).min(count - 1);
-                (0..length).map(|_| key(rank(random.unit()))).collect()
+                let zipf = Zipf::new(count, 0.99);
+                (0..length).map(|_| key(zipf.draw(&mut random))).collect()
             }
         };
         Self { keys }
@@ -127,6 +139,26 @@ impl Stream {
         let start = start % self.keys.len();
         let start = if start + length > self.keys.len() { 0 } else { start };
         &self.keys[start..start + length]
+    }
+}
+
+/// Zipf's distribution of ranks.
+#[derive(Debug, Clone)]
+pub struct Zipf {
+    shares: Vec<f64>,
+}
+
+impl Zipf {
+    /// Over `count` ranks.
+    #[must_use]
+    pub fn new(count: usize, exponent: f64) -> Self {
+        Self { shares: cumulative_shares(count, exponent) }
+    }
+
+    /// A rank; 0 is the most popular one.
+    pub fn draw(&self, random: &mut Random) -> usize {
+        let at = random.unit();
+        self.shares.partition_point(|share| *share < at).min(self.shares.len() - 1)
     }
 }
 

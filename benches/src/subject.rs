@@ -73,6 +73,18 @@ pub trait Subject<V: Payload>: Send + Sync {
         keys.iter().fold(0, read)
     }
 
+    /// Reads every key and stores the value of those that are missing. How many were there.
+    fn read_or_fill(&self, keys: &[u64]) -> u64 {
+        let mut hits = 0;
+        for key in keys {
+            match self.get(*key) {
+                Some(_) => hits += 1,
+                None => self.insert(*key, V::of(*key, 0)),
+            }
+        }
+        hits
+    }
+
     /// Of every `cycle` keys, overwrites the first and reads the others.
     fn mix(&self, keys: &[u64], cycle: usize, round: u64) -> u64 {
         let mut sum = 0u64;
@@ -100,6 +112,17 @@ pub trait Subject<V: Payload>: Send + Sync {
             removed += u64::from(self.remove(own(*key)));
         }
         removed
+    }
+}
+
+/// A cache with a limit to the number of its entries.
+pub trait Limited<V: Payload>: Subject<V> {
+    /// How many entries it holds at this moment, without making it tidy up.
+    fn resident(&self) -> usize;
+
+    /// Whether [`resident`](Self::resident) goes through all entries for that.
+    fn counts_by_walking(&self) -> bool {
+        false
     }
 }
 

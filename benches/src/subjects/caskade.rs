@@ -3,7 +3,7 @@
 use caskade::Cache;
 
 use crate::subject::{BATCH, GUARDED};
-use crate::{NumberSubject, Payload, Subject};
+use crate::{Limited, NumberSubject, Payload, Subject, ours};
 
 /// [`caskade::Cache`] with its default settings.
 #[derive(Debug)]
@@ -14,6 +14,12 @@ impl<V: Payload> Caskade<V> {
     #[must_use]
     pub fn new() -> Self {
         Self(Cache::new())
+    }
+
+    /// An empty cache that holds no more than this many entries.
+    #[must_use]
+    pub fn limited(capacity: usize) -> Self {
+        Self(ours::build(capacity))
     }
 }
 
@@ -41,6 +47,12 @@ impl<V: Payload> Subject<V> for Caskade<V> {
 
     fn settle(&self) {
         self.0.reclaim();
+    }
+}
+
+impl<V: Payload> Limited<V> for Caskade<V> {
+    fn resident(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -3,27 +3,37 @@
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
 use quick_cache::{OptionsBuilder, UnitWeighter};
 
-use crate::{NumberSubject, Payload, Subject};
+use crate::keys::fixed_hasher;
+use crate::{Limited, NumberSubject, Payload, Subject};
 
 type Inner<V> = Cache<u64, V, UnitWeighter, ahash::RandomState>;
 
-/// [`quick_cache::sync::Cache`] with room for twice the entries, so that no shard evicts.
-///
-/// It derives the number of its shards from the expected number of entries and makes room for
-/// them at once, so it is the one subject that is told its size.
+/// [`quick_cache::sync::Cache`].
 #[derive(Debug)]
 pub struct QuickCache<V: Payload>(Inner<V>);
 
 impl<V: Payload> QuickCache<V> {
-    /// An empty cache for this many entries.
+    /// An empty cache with room for twice the entries, so that no shard evicts.
+    ///
+    /// It derives the number of its shards from the expected number of entries and makes room for
+    /// them at once, so it is the one subject that is told its size.
     #[must_use]
     pub fn new(entries: usize) -> Self {
+        Self::with(entries, entries as u64 * 2, ahash::RandomState::new())
+    }
+
+    /// An empty cache with a limit, and as many shards as it sees fit.
+    #[must_use]
+    pub fn limited(capacity: usize) -> Self {
+        Self::with(capacity, capacity as u64, fixed_hasher())
+    }
+
+    fn with(entries: usize, capacity: u64, hasher: ahash::RandomState) -> Self {
         let options = OptionsBuilder::new()
             .estimated_items_capacity(entries)
-            .weight_capacity(entries as u64 * 2)
+            .weight_capacity(capacity)
             .build()
             .expect("the options are complete");
-        let hasher = ahash::RandomState::new();
         Self(Cache::with_options(options, UnitWeighter, hasher, DefaultLifecycle::default()))
     }
 }
@@ -42,6 +52,12 @@ impl<V: Payload> Subject<V> for QuickCache<V> {
     #[inline]
     fn remove(&self, key: u64) -> bool {
         self.0.remove(&key).is_some()
+    }
+}
+
+impl<V: Payload> Limited<V> for QuickCache<V> {
+    fn resident(&self) -> usize {
+        self.0.len()
     }
 }
 
