@@ -185,6 +185,17 @@ impl From<Refusal> for LockError {
     }
 }
 
+impl From<Refusal> for CounterError {
+    /// For a counter that cannot be moved.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked { remaining } => Self::Locked { remaining },
+            Refusal::Reentrant => Self::Reentrant,
+            Refusal::Absent | Refusal::Exists { .. } | Refusal::Changed { .. } => Self::Absent,
+        }
+    }
+}
+
 const REENTRANT: &str = "called from inside an operation that holds a stripe lock";
 
 /// Why a key could not be locked.

@@ -5,12 +5,12 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::counter::Counter;
-use crate::error::{CounterError, Refusal};
+use crate::error::{CounterError, Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::raw::{Node, from_bits, to_bits};
 use crate::stamp::Cas;
 
-use super::write::{Condition, opens_lock};
+use super::write::{Condition, NOTHING_CONSUMED, opens_lock};
 use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// One step of a counter: the value after it, or nothing if the step is refused.
@@ -35,11 +35,12 @@ where
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now).ok_or(CounterError::Absent)?;
-            self.step(held, hash, &entry, step, delta, now)
+            self.step(held, hash, &entry, step, delta, now)?.ok_or(CounterError::OutOfRange)
         })
     }
 
-    /// Moves a counter, or creates it with `initial`, to which `delta` is not added.
+    /// Moves a counter by a step that has no bounds, or creates it with `initial`, to which `delta`
+    /// is not added. The key of a refused step comes back.
     pub(crate) fn count_or_insert(
         &self,
         key: K,
@@ -47,13 +48,14 @@ where
         delta: V,
         initial: V,
         expiry: Expiry,
-    ) -> Result<(V, Cas), CounterError> {
+    ) -> Result<(V, Cas), WriteError<K>> {
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
-        self.locked(hash, |held, now| {
+        let outcome: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
             if let Some(entry) = entry {
-                return self.step(held, hash, &entry, step, delta, now);
+                let counted = self.step(held, hash, &entry, step, delta, now)?;
+                return Ok(counted.expect("a step without bounds is carried out"));
             }
             let expires = self.deadline(expiry, None, now);
             let stamp = held.next_stamp();
@@ -61,9 +63,11 @@ where
             held.publish(Node::boxed(hash, key, initial), stamp, expires);
             held.count(&Ok(()));
             Ok((initial, Cas::issued(stamp)))
-        })
+        });
+        outcome.map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
     }
 
+    /// Carries out a step if the entry is not locked; `None` if it would leave its range.
     #[inline]
     fn step(
         &self,
@@ -73,17 +77,17 @@ where
         step: Step<V>,
         delta: V,
         now: &mut Now<'_>,
-    ) -> Result<(V, Cas), CounterError> {
+    ) -> Result<Option<(V, Cas)>, Refusal> {
         let admitted = admit(held, Some(entry), Condition::Always, now);
-        if let Err(Refusal::Locked { remaining }) = admitted {
+        if admitted.is_err() {
             held.count(&admitted);
-            return Err(CounterError::Locked { remaining });
         }
-        let value = step(from_bits(held.bits(entry.at)), delta).ok_or(CounterError::OutOfRange)?;
+        admitted?;
+        let Some(value) = step(from_bits(held.bits(entry.at)), delta) else { return Ok(None) };
         held.count(&admitted);
         let stamp = held.next_stamp();
         opens_lock(held, hash, entry, now);
         held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
-        Ok((value, Cas::issued(stamp)))
+        Ok(Some((value, Cas::issued(stamp))))
     }
 }

@@ -74,10 +74,15 @@ impl Value for u64 {
         initial: u64,
         expiry: Expiry,
     ) -> Result<Versioned<Self>, CounterError> {
-        match step {
+        let given = key.clone();
+        let counted = match step {
             Step::Increment => cache.increment_or_insert(key, delta, initial, expiry),
             _ => cache.decrement_or_insert(key, delta, initial, expiry),
-        }
+        };
+        counted.map_err(|error| match given_back(given)(error) {
+            Refusal::Locked { remaining } => CounterError::Locked { remaining },
+            other => panic!("{other:?}"),
+        })
     }
 }
 
