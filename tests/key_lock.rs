@@ -245,7 +245,7 @@ impl<V: Value> Scene<V> {
     fn fetch_update(&self, update: Update<V>) -> String {
         let result = self.cache.fetch_update(K, Retry::attempts(1), |_| update.clone());
         match result {
-            Ok(updated) => self.updated(updated),
+            Ok(retried) => self.updated(*retried),
             Err(error) => self.refusal(RetryError::last(&error)),
         }
     }
