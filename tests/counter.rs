@@ -178,14 +178,15 @@ fn a_refused_step_that_may_create_gives_the_key_back() {
     let cache = Cache::new();
     cache.insert(String::from("n"), 1u64).unwrap();
     let held = cache.get_and_lock("n").unwrap();
-    let steps: [fn(&Cache<String, u64>, String) -> _; 2] = [
-        |cache, key| cache.increment_or_insert(key, 1, 1, Expiry::Default),
-        |cache, key| cache.decrement_or_insert(key, 1, 1, Expiry::Default),
-    ];
-    for step in steps {
+    for up in [true, false] {
         let key = String::from("n");
         let address = key.as_ptr();
-        let refused = step(&cache, key).unwrap_err();
+        let counted = if up {
+            cache.increment_or_insert(key, 1, 1, Expiry::Default)
+        } else {
+            cache.decrement_or_insert(key, 1, 1, Expiry::Default)
+        };
+        let refused = counted.unwrap_err();
         assert!(matches!(refused.refusal(), Refusal::Locked { .. }));
         let key = refused.into_rejected();
         assert_eq!(key.as_ptr(), address);
