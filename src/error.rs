@@ -198,6 +198,20 @@ impl From<Refusal> for LockError {
     }
 }
 
+impl From<Refusal> for CounterError {
+    /// For a counter that cannot be moved.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked { remaining } => Self::Locked { remaining },
+            Refusal::Reentrant => Self::Reentrant,
+            Refusal::Absent
+            | Refusal::Exists { .. }
+            | Refusal::Changed { .. }
+            | Refusal::TooHeavy { .. } => Self::Absent,
+        }
+    }
+}
+
 const REENTRANT: &str = "called from inside an operation that holds a stripe lock";
 
 /// Why a key could not be locked.
@@ -327,13 +341,6 @@ pub enum CounterError {
     },
     /// A checked step would leave the range of the type.
     OutOfRange,
-    /// The counter to be created weighs more than the whole cache may hold.
-    TooHeavy {
-        /// What it weighs.
-        weight: u32,
-        /// The bound of the cache.
-        max: u64,
-    },
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
     Reentrant,
 }
@@ -344,9 +351,6 @@ impl fmt::Display for CounterError {
             Self::Absent => f.write_str("no such counter"),
             Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
             Self::OutOfRange => f.write_str("the counter would leave the range of its type"),
-            Self::TooHeavy { weight, max } => {
-                Refusal::TooHeavy { weight: *weight, max: *max }.fmt(f)
-            }
             Self::Reentrant => f.write_str(REENTRANT),
         }
     }

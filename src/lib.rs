@@ -162,7 +162,7 @@ pub use session::{Ref, Session, SessionIter};
 pub use stamp::{Cas, InvalidCas};
 pub use stats::Stats;
 pub use time::{Clock, ManualClock, SystemClock};
-pub use update::{Update, Updated};
+pub use update::{Retried, Update, Updated};
 pub use versioned::{Reread, Versioned};
 
 /// The README's example, compiled.

@@ -4,10 +4,9 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Reentrant;
 use crate::store::{Condition, LockWait, Locked, Store, block_on};
 use crate::time::pause;
-use crate::{Cache, Cas, Expiry, Refusal, RetryError, Update, Updated, epoch};
+use crate::{Cache, Cas, Expiry, Refusal, Retried, RetryError, Update, Updated, epoch};
 
 /// How [`fetch_update`](Cache::fetch_update) deals with losing.
 ///
@@ -129,7 +128,7 @@ impl Retry {
         cache: &Cache<K, V, S>,
         key: K,
         mut change: impl FnMut(Option<&V>) -> Update<V>,
-    ) -> Result<Updated, RetryError<K>>
+    ) -> Result<Retried, RetryError<K>>
     where
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
@@ -143,7 +142,7 @@ impl Retry {
             let lock = if is_hot { escalate(cache, &key) } else { None };
             let token = lock.as_ref().map(|lock| lock.token);
             let refusal = match attempt(store, key, token, &mut change) {
-                Ok(updated) => return Ok(updated),
+                Ok(updated) => return Ok(Retried::new(updated, losses + 1)),
                 Err((refusal, unused)) => {
                     key = unused;
                     refusal
@@ -221,13 +220,7 @@ where
     let seen = match &found {
         Some(found) => match token.or(found.cas) {
             Some(seen) => Some(seen),
-            None => {
-                let refusal = match store.lock_remaining(&key) {
-                    Ok(left) => Refusal::Locked { remaining: left.unwrap_or_default() },
-                    Err(Reentrant) => Refusal::Reentrant,
-                };
-                return Err((refusal, key));
-            }
+            None => return Err((store.refuse_locked(&key), key)),
         },
         None => None,
     };

@@ -37,8 +37,9 @@ pub struct Stats {
     pub conflicts: u64,
     /// Key locks taken.
     pub locks_taken: u64,
-    /// Operations refused because the key was locked; the attempts of
-    /// [`fetch_update`](crate::Cache::fetch_update) do not count.
+    /// Operations refused because the key was locked. Each attempt of
+    /// [`fetch_update`](crate::Cache::fetch_update) counts as one, and so does each of its waits for
+    /// the lock that was in vain.
     pub locks_refused: u64,
     /// Key locks that opened by themselves, counted when somebody noticed.
     pub locks_lapsed: u64,

@@ -1,5 +1,7 @@
 //! What an update closure decides, and what came of it.
 
+use std::ops::Deref;
+
 use crate::{Cas, Expiry};
 
 /// What the closure of [`update`](crate::Cache::update) or
@@ -84,5 +86,81 @@ impl Updated {
             Self::Removed => None,
             Self::Kept(cas) => cas,
         }
+    }
+}
+
+/// What [`fetch_update`](crate::Cache::fetch_update) did, and how many attempts it took.
+///
+/// Dereferences to [`Updated`].
+///
+/// # Examples
+///
+/// ```
+/// use caskade::{Cache, Retry, Update, Updated};
+///
+/// let cache = Cache::new();
+/// let mut rivals = 2;
+/// let retried = cache.fetch_update("k", Retry::default(), |_| {
+///     if rivals > 0 {
+///         rivals -= 1;
+///         cache.insert("k", rivals).expect("not locked"); // somebody is faster
+///     }
+///     Update::Put(7)
+/// })?;
+/// assert!(matches!(*retried, Updated::Stored(_)));
+/// assert_eq!(retried.attempts(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retried {
+    updated: Updated,
+    attempts: u32,
+}
+
+impl Retried {
+    pub(crate) fn new(updated: Updated, attempts: u32) -> Self {
+        Self { updated, attempts }
+    }
+
+    /// How many attempts were made, the successful one included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update};
+    ///
+    /// let cache = Cache::new();
+    /// let retried = cache.fetch_update("k", Retry::default(), |_| Update::Put(1))?;
+    /// assert_eq!(retried.attempts(), 1); // nobody came in between
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn attempts(self) -> u32 {
+        self.attempts
+    }
+
+    /// What the last attempt did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Retry, Update, Updated};
+    ///
+    /// let cache = Cache::<&str, u32>::new();
+    /// let retried = cache.fetch_update("k", Retry::default(), |_| Update::Keep)?;
+    /// assert_eq!(retried.updated(), Updated::Kept(None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn updated(self) -> Updated {
+        self.updated
+    }
+}
+
+impl Deref for Retried {
+    type Target = Updated;
+
+    fn deref(&self) -> &Updated {
+        &self.updated
     }
 }

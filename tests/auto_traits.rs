@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use caskade::{
     BuildError, Cache, CacheBuilder, Cas, CounterError, Expiry, Iter, KeyLock, LockError,
-    ManualClock, Put, Ref, Refusal, Reread, Retry, RetryError, Session, SessionIter, Stats,
-    SystemClock, UnlockError, Update, Updated, Versioned, WriteError,
+    ManualClock, Put, Ref, Refusal, Reread, Retried, Retry, RetryError, Session, SessionIter,
+    Stats, SystemClock, UnlockError, Update, Updated, Versioned, WriteError,
 };
 
 /// Says whether `T` has a trait: the inherent constant exists only if the bound holds, and is then
@@ -64,6 +64,7 @@ fn types_are_send_and_sync_as_they_should_be() {
         Expiry: true true;
         Update<V>: true true;
         Updated: true true;
+        Retried: true true;
         Versioned<V>: true true;
         Reread<V>: true true;
         Stats: true true;

@@ -182,7 +182,7 @@ fn reads_change_no_stamp() {
     assert_eq!(cache.get_if_changed("k", seen), Reread::Unchanged);
     assert_eq!(cache.update("k", |_| Update::Keep).unwrap(), Updated::Kept(Some(seen)));
     let kept = cache.fetch_update("k", Retry::default(), |_| Update::Keep).unwrap();
-    assert_eq!(kept, Updated::Kept(Some(seen)));
+    assert_eq!(*kept, Updated::Kept(Some(seen)));
     cache.compare_and_swap("k", seen, 2).unwrap();
 }
 

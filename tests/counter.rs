@@ -8,7 +8,7 @@ mod configs;
 
 use std::time::Duration;
 
-use caskade::{Cache, CounterError, Expiry, ManualClock};
+use caskade::{Cache, CounterError, Expiry, ManualClock, Refusal};
 use configs::for_each_config;
 
 /// For one type: wrap, stop and refuse at both ends, and leave the middle alone.
@@ -171,4 +171,26 @@ fn errors_say_what_is_the_matter() {
     let _held = cache.get_and_lock("n").unwrap();
     let error = cache.increment("n", 1).unwrap_err();
     assert!(error.to_string().starts_with("the key is locked for 1"), "{error}");
+}
+
+#[test]
+fn a_refused_step_that_may_create_gives_the_key_back() {
+    let cache = Cache::new();
+    cache.insert(String::from("n"), 1u64).unwrap();
+    let held = cache.get_and_lock("n").unwrap();
+    for up in [true, false] {
+        let key = String::from("n");
+        let address = key.as_ptr();
+        let counted = if up {
+            cache.increment_or_insert(key, 1, 1, Expiry::Default)
+        } else {
+            cache.decrement_or_insert(key, 1, 1, Expiry::Default)
+        };
+        let refused = counted.unwrap_err();
+        assert!(matches!(refused.refusal(), Refusal::Locked { .. }));
+        let key = refused.into_rejected();
+        assert_eq!(key.as_ptr(), address);
+    }
+    drop(held);
+    assert_eq!(cache.get("n"), Some(1));
 }

@@ -42,7 +42,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (0, "removal", &["stamp"]),
     (0, "stamp", &[]),
     (0, "stats", &["sync"]),
-    (0, "swallow", &[]),
+    (0, "swallow", &["sync"]),
     (0, "sync", &[]),
     (0, "time", &["swallow", "sync"]),
     (0, "update", &["expiry", "stamp"]),

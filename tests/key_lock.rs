@@ -245,7 +245,7 @@ impl<V: Value> Scene<V> {
     fn fetch_update(&self, update: Update<V>) -> String {
         let result = self.cache.fetch_update(K, Retry::attempts(1), |_| update.clone());
         match result {
-            Ok(updated) => self.updated(updated),
+            Ok(retried) => self.updated(*retried),
             Err(error) => self.refusal(RetryError::last(&error)),
         }
     }
@@ -402,6 +402,18 @@ fn unlocking(result: Result<(), UnlockError>) -> String {
     }
 }
 
+fn count_or_insert<V: Value + Counter>(scene: &Scene<V>, operation: &str) -> String {
+    let (cache, one, nine) = (&scene.cache, V::of(1), V::of(9));
+    let counted = match operation {
+        "increment_or_insert" => cache.increment_or_insert(K, one, nine, Expiry::Never),
+        _ => cache.decrement_or_insert(K, one, nine, Expiry::Never),
+    };
+    match counted {
+        Ok(v) => scene.versioned(Some((*v.value(), v.cas()))),
+        Err(error) => scene.refusal(error.refusal()),
+    }
+}
+
 fn count<V: Value + Counter>(scene: &Scene<V>, operation: &str) -> String {
     let (cache, one, nine) = (&scene.cache, V::of(1), V::of(9));
     let counted = match operation {
@@ -410,8 +422,7 @@ fn count<V: Value + Counter>(scene: &Scene<V>, operation: &str) -> String {
         "checked_increment" => cache.checked_increment(K, one),
         "checked_decrement" => cache.checked_decrement(K, one),
         "out_of_range" => cache.checked_decrement(K, nine),
-        "increment_or_insert" => cache.increment_or_insert(K, one, nine, Expiry::Never),
-        "decrement_or_insert" => cache.decrement_or_insert(K, one, nine, Expiry::Never),
+        "increment_or_insert" | "decrement_or_insert" => return count_or_insert(scene, operation),
         other => panic!("no counter operation is called {other}"),
     };
     match counted {

@@ -29,7 +29,7 @@ fn an_update_that_locks_and_keeps_tells_the_stamp_like_any_other() {
     let keep = |_: Option<&i32>| Update::Keep;
     let plain = cache.fetch_update("k", Retry::attempts(1), keep).unwrap();
     let locking = cache.fetch_update("k", Retry::attempts(1).then_lock(0), keep).unwrap();
-    assert_eq!(plain, Updated::Kept(Some(stored)));
+    assert_eq!(*plain, Updated::Kept(Some(stored)));
     assert_eq!(locking, plain);
 }
 

@@ -10,9 +10,9 @@ mod guarded;
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use caskade::{Cache, Expiry, ManualClock, Refusal, Retry, Update, Updated};
+use caskade::{Cache, Clock, Expiry, ManualClock, Refusal, Retry, Update, Updated};
 use configs::for_each_config;
 use guarded::guarded;
 
@@ -43,7 +43,7 @@ fn an_update_without_rivals_takes_one_attempt() {
             let first = cache.fetch_update(K, at_most(1), &mut append).unwrap();
             assert_eq!(first.cas(), cache.get_with_cas(K).unwrap().cas());
             let second = cache.fetch_update(K, at_most(1), &mut append).unwrap();
-            assert!(matches!(second, Updated::Stored(_)) && first != second);
+            assert!(matches!(*second, Updated::Stored(_)) && *first != *second);
             assert_eq!((cache.get(K), calls), (Some(String::from("ab")), 2));
         },
     );
@@ -52,7 +52,8 @@ fn an_update_without_rivals_takes_one_attempt() {
 #[test]
 fn every_decision_is_carried_out_on_an_entry_and_on_none() {
     let (cache, clock) = cache();
-    let decide = |decision: Update<u64>| cache.fetch_update(K, at_most(1), |_| decision).unwrap();
+    let decide =
+        |decision: Update<u64>| cache.fetch_update(K, at_most(1), |_| decision).unwrap().updated();
     assert_eq!(decide(Update::Keep), Updated::Kept(None));
     assert_eq!(decide(Update::Remove), Updated::Kept(None));
     assert!(matches!(decide(Update::Put(1)), Updated::Stored(_)));
@@ -68,7 +69,17 @@ fn every_decision_is_carried_out_on_an_entry_and_on_none() {
         assert_eq!(old, None, "what has expired is not shown");
         Update::Keep
     });
-    assert_eq!(seen.unwrap(), Updated::Kept(None));
+    assert_eq!(*seen.unwrap(), Updated::Kept(None));
+}
+
+/// A clock that moves on whenever it is looked at, so that a lock lapses between attempts.
+struct Lapsing(ManualClock);
+
+impl Clock for Lapsing {
+    fn now(&self) -> Instant {
+        self.0.advance(SECOND / 4);
+        self.0.now()
+    }
 }
 
 /// Loses every attempt to `rival`; the error's attempts, last refusal, and the number of calls.
@@ -132,7 +143,9 @@ fn a_removal_loses_like_any_other_decision() {
         }
         Update::Remove
     });
-    assert_eq!((removed.unwrap(), calls, cache.get(K)), (Updated::Removed, 3, None));
+    let removed = removed.unwrap();
+    assert_eq!((*removed, removed.attempts()), (Updated::Removed, 3));
+    assert_eq!((calls, cache.get(K)), (3, None));
 }
 
 #[test]
@@ -163,8 +176,26 @@ fn a_key_locked_by_somebody_else_is_lost_without_asking() {
     let held = cache.get_and_lock(K).unwrap();
     let error = cache.fetch_update(K, at_most(3), |_| unreachable!("it is locked")).unwrap_err();
     assert_eq!((error.attempts(), error.last()), (3, Refusal::Locked { remaining: 15 * SECOND }));
+    assert_eq!(cache.stats().locks_refused, 3);
     drop(held);
     cache.fetch_update(K, at_most(1), |_| Update::Put(2)).unwrap();
+}
+
+#[test]
+fn attempts_are_told_where_the_closure_was_not_asked() {
+    let clock = Lapsing(ManualClock::new());
+    let cache = Cache::builder().clock(clock).build().unwrap();
+    cache.insert(K, 1).unwrap();
+    let _held = cache.get_and_lock_for(K, 2 * SECOND).unwrap().into_cas();
+    let mut calls = 0;
+    let stored = cache.fetch_update(K, at_most(10), |_| {
+        calls += 1;
+        Update::Put(2)
+    });
+    assert_eq!(calls, 1);
+    let attempts = stored.unwrap().attempts();
+    assert!(attempts > 1, "the lock was in the way at first");
+    assert_eq!(cache.stats().locks_refused, u64::from(attempts - 1));
 }
 
 #[test]
@@ -204,8 +235,10 @@ fn losers_take_the_lock_and_win() {
                 }
                 Update::Put(old.copied().unwrap() + 1)
             });
-            assert_eq!(stored.unwrap().cas(), cache.get_with_cas(K).unwrap().cas());
-            assert_eq!((calls, cache.lock_remaining(K)), (losses + 1, None));
+            let stored = stored.unwrap();
+            assert_eq!(stored.cas(), cache.get_with_cas(K).unwrap().cas());
+            assert_eq!((stored.attempts(), calls), (losses + 1, losses + 1));
+            assert_eq!(cache.lock_remaining(K), None);
         }
     });
 }
@@ -232,7 +265,7 @@ fn keeping_under_the_lock_tells_the_stamp() {
     let (cache, _) = cache();
     let cas = cache.insert(K, 1).unwrap();
     let kept = cache.fetch_update(K, at_most(1).then_lock(0), |_| Update::Keep).unwrap();
-    assert_eq!(kept, Updated::Kept(Some(cas)));
+    assert_eq!(*kept, Updated::Kept(Some(cas)));
 }
 
 #[test]
@@ -244,7 +277,7 @@ fn there_is_nothing_to_lock_where_the_key_is_absent() {
             assert_eq!(old, None);
             Update::Put(1)
         });
-        assert!(matches!(stored, Ok(Updated::Stored(_))));
+        assert!(matches!(*stored.unwrap(), Updated::Stored(_)));
         assert_eq!((cache.get(K), cache.lock_remaining(K)), (Some(1), None));
     });
 }

@@ -7,6 +7,7 @@
 mod polling;
 
 use std::future::Future;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -301,27 +302,47 @@ fn waiters_of_other_keys_are_left_alone() {
     assert_eq!(elsewhere.wakes(), 1);
 }
 
-#[test]
-#[ignore = "waiters of two keys with the same hash stand in one queue"]
-fn keys_with_the_same_hash_have_queues_of_their_own() {
-    #[derive(Clone, Default)]
-    struct Zero;
-    impl std::hash::Hasher for Zero {
-        fn write(&mut self, _: &[u8]) {}
-        fn finish(&self) -> u64 {
-            0
-        }
+/// Makes all keys look alike to the table.
+#[derive(Clone, Default)]
+struct Zero;
+
+impl Hasher for Zero {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn finish(&self) -> u64 {
+        0
     }
-    let clock = ManualClock::new();
-    let hasher = std::hash::BuildHasherDefault::<Zero>::default();
-    let cache = Cache::builder().hasher(hasher).clock(clock).build().unwrap();
+}
+
+#[test]
+fn keys_with_the_same_hash_have_queues_of_their_own() {
+    let hasher = BuildHasherDefault::<Zero>::default();
+    let cache = Cache::builder().hasher(hasher).clock(ManualClock::new()).build().unwrap();
     cache.insert("a", 1).unwrap();
     cache.insert("b", 1).unwrap();
-    let _held = cache.get_and_lock("a").unwrap();
-    let mut for_a = Polled::new(cache.get_and_lock_async("a", Duration::ZERO, PATIENCE));
-    assert!(for_a.poll().is_none());
-    let mut for_b = Polled::new(cache.get_and_lock_async("b", Duration::ZERO, PATIENCE));
-    assert!(for_b.poll().is_some(), "nobody holds or waits for b");
+    let wait = |key| Polled::new(cache.get_and_lock_async(key, Duration::ZERO, PATIENCE));
+    let held_a = cache.get_and_lock("a").unwrap();
+    let (mut a_first, mut a_second) = (wait("a"), wait("a"));
+    assert!(a_first.poll().is_none() && a_second.poll().is_none());
+
+    let held_b = wait("b").poll().expect("nobody holds or waits for b").unwrap();
+    let (mut b_first, mut b_second) = (wait("b"), wait("b"));
+    assert!(b_first.poll().is_none() && b_second.poll().is_none());
+
+    held_b.unlock().unwrap();
+    assert_eq!((b_first.wakes(), b_second.wakes(), a_second.wakes()), (1, 0, 0));
+    assert!(a_first.poll().is_none(), "woken or not, a is locked");
+    let held_b = b_first.poll().expect("its turn").unwrap();
+
+    let wakes = a_first.wakes();
+    held_a.unlock().unwrap();
+    assert_eq!((a_first.wakes(), a_second.wakes()), (wakes + 1, 0));
+    assert!(b_second.poll().is_none(), "b is locked");
+    assert!(wait("a").poll().is_none(), "a is promised");
+    a_first.poll().expect("its turn").unwrap().unlock().unwrap();
+    assert!(a_second.poll().expect("its turn").is_ok());
+    drop(held_b);
+    assert!(b_second.poll().expect("its turn").is_ok());
 }
 
 #[test]

@@ -4,12 +4,8 @@ use caskade::Cache;
 
 use crate::keys::fixed_hasher;
 
-/// Whether [`build`] heeds its argument. While it does not, goals are not judged and nobody checks
-/// that caskade keeps to its limit.
-pub const BOUNDED: bool = false;
-
 /// What the tables call it.
-pub const NAME: &str = if BOUNDED { "caskade" } else { "caskade (unbounded)" };
+pub const NAME: &str = "caskade";
 
 /// An empty cache that holds no more than `capacity` entries.
 ///
@@ -18,7 +14,6 @@ pub const NAME: &str = if BOUNDED { "caskade" } else { "caskade (unbounded)" };
 /// If the settings are refused.
 #[must_use]
 pub fn build<V: Send + Sync + 'static>(capacity: usize) -> Cache<u64, V> {
-    // To do when `max_entries` exists: call it here, and set `BOUNDED`.
-    let _ = capacity;
-    Cache::builder().hasher(fixed_hasher()).build().expect("the settings are valid")
+    let builder = Cache::builder().hasher(fixed_hasher()).max_entries(capacity as u64);
+    builder.build().expect("the settings are valid")
 }

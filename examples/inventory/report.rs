@@ -25,8 +25,7 @@ pub(crate) fn strategies(out: &mut dyn Write, service: &Service) -> io::Result<(
     row(out, "together", &total)?;
     writeln!(
         out,
-        "  conflicts: another thread wrote first; lock waits: orders that found the part locked.\n  \
-         fetch_update does not tell how often it looked at a locked part: those retries are missing."
+        "  conflicts: another thread wrote first; lock waits: orders that found the part locked."
     )
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use caskade::{BuildError, Cache, Clock, CounterError, Expiry, LockError, SystemClock};
+use caskade::{BuildError, Cache, Clock, Expiry, LockError, SystemClock, WriteError};
 
 use crate::crash::{self, Crash};
 use crate::database::{DatabaseFile, Ledger, Reader};
@@ -57,7 +57,7 @@ pub(crate) enum ServiceError {
     Database(rusqlite::Error),
     Cache(BuildError),
     Order { line: u32, error: OrderError },
-    View { page: Page, error: CounterError },
+    View(WriteError<Page>),
     Crash(LockError),
 }
 
@@ -197,8 +197,7 @@ impl Run<'_> {
 
     fn count_view(&self, page: &Page) -> Result<(), ServiceError> {
         let counted = self.station.pages.increment_or_insert(page.clone(), 1, 1, Expiry::Never);
-        let views =
-            counted.map_err(|error| ServiceError::View { page: page.clone(), error })?.into_value();
+        let views = counted.map_err(ServiceError::View)?.into_value();
         if views % VIEWS_PER_WRITE == 0 {
             self.station.ledger.record_views(page, views)?;
         }
@@ -255,7 +254,7 @@ impl fmt::Display for ServiceError {
             Self::Database(error) => write!(f, "the database says: {error}"),
             Self::Cache(error) => write!(f, "the cache cannot be built: {error}"),
             Self::Order { line, error } => write!(f, "the order on line {line}: {error}"),
-            Self::View { page, error } => write!(f, "counting a view of {page}: {error}"),
+            Self::View(error) => write!(f, "counting a view of {}: {error}", error.rejected()),
             Self::Crash(error) => write!(f, "the thread that was to crash got no lock: {error}"),
         }
     }

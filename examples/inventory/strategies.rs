@@ -178,8 +178,7 @@ impl<'s> Desk<'s> {
         });
         tally.waiting += begun.elapsed().saturating_sub(working);
         tally.conflicts += u64::saturating_sub(looks, 1);
-        tally.retries += u64::saturating_sub(looks, 1);
-        outcome?;
+        tally.retries += u64::from(outcome?.attempts() - 1);
         thought
     }
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::store::Step;
-use crate::{Cache, Counter, CounterError, Expiry, Versioned};
+use crate::{Cache, Counter, CounterError, Expiry, Versioned, WriteError};
 
 /// Counters: entries with an integer as value, which change in place and without an allocation.
 ///
@@ -14,7 +14,8 @@ use crate::{Cache, Counter, CounterError, Expiry, Versioned};
 ///
 /// Errors are those of [`CounterError`]: `Absent` where the counter must exist, `Locked` while
 /// somebody holds the key's lock, `OutOfRange` from the checked forms, and `Reentrant` inside an
-/// update closure. In each case the counter is as it was.
+/// update closure. The forms that take a key refuse with a [`WriteError`], which gives it back. In
+/// each case the counter is as it was.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -146,7 +147,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`CounterError::Locked`], [`CounterError::Reentrant`].
+    /// [`Refusal::Locked`](crate::Refusal::Locked), [`Refusal::Reentrant`](crate::Refusal::Reentrant),
+    /// with the key.
     ///
     /// # Panics
     ///
@@ -172,7 +174,7 @@ where
         delta: V,
         initial: V,
         expiry: Expiry,
-    ) -> Result<Versioned<V>, CounterError> {
+    ) -> Result<Versioned<V>, WriteError<K>> {
         self.step_or_insert(key, V::wrapping_up, delta, initial, expiry)
     }
 
@@ -181,7 +183,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`CounterError::Locked`], [`CounterError::Reentrant`].
+    /// [`Refusal::Locked`](crate::Refusal::Locked), [`Refusal::Reentrant`](crate::Refusal::Reentrant),
+    /// with the key.
     ///
     /// # Panics
     ///
@@ -203,7 +206,7 @@ where
         delta: V,
         initial: V,
         expiry: Expiry,
-    ) -> Result<Versioned<V>, CounterError> {
+    ) -> Result<Versioned<V>, WriteError<K>> {
         self.step_or_insert(key, V::saturating_down, delta, initial, expiry)
     }
 
@@ -222,7 +225,7 @@ where
         delta: V,
         initial: V,
         expiry: Expiry,
-    ) -> Result<Versioned<V>, CounterError> {
+    ) -> Result<Versioned<V>, WriteError<K>> {
         let counted = self.store.count_or_insert(key, step, delta, initial, expiry);
         counted.map(|(value, cas)| Versioned::new(value, Some(cas)))
     }

@@ -6,7 +6,8 @@ use equivalent::Equivalent;
 
 use crate::store::Condition;
 use crate::{
-    Cache, Cas, Expiry, Put, Refusal, Retry, RetryError, Update, Updated, Versioned, WriteError,
+    Cache, Cas, Expiry, Put, Refusal, Retried, Retry, RetryError, Update, Updated, Versioned,
+    WriteError,
 };
 
 /// Writes. Each takes the lock of the key's stripe for a moment, never blocks readers, takes
@@ -588,7 +589,7 @@ where
         key: K,
         retry: Retry,
         change: impl FnMut(Option<&V>) -> Update<V>,
-    ) -> Result<Updated, RetryError<K>> {
+    ) -> Result<Retried, RetryError<K>> {
         retry.run(self, key, change)
     }
 }

@@ -5,13 +5,13 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::counter::Counter;
-use crate::error::{CounterError, Refusal};
+use crate::error::{CounterError, Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, from_bits, to_bits};
 use crate::stamp::Cas;
 
-use super::write::{Condition, opens_lock};
+use super::write::{Condition, NOTHING_CONSUMED, opens_lock};
 use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// One step of a counter: the value after it, or nothing if the step is refused.
@@ -36,11 +36,12 @@ where
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now).ok_or(CounterError::Absent)?;
-            self.step(held, hash, &entry, step, delta, now)
+            self.step(held, hash, &entry, step, delta, now)?.ok_or(CounterError::OutOfRange)
         })
     }
 
-    /// Moves a counter, or creates it with `initial`, to which `delta` is not added.
+    /// Moves a counter by a step that has no bounds, or creates it with `initial`, to which `delta`
+    /// is not added. The key of a refused step comes back.
     pub(crate) fn count_or_insert(
         &self,
         key: K,
@@ -48,19 +49,20 @@ where
         delta: V,
         initial: V,
         expiry: Expiry,
-    ) -> Result<(V, Cas), CounterError> {
+    ) -> Result<(V, Cas), WriteError<K>> {
         let weight = self.weigh(&key, &initial);
         let too_heavy = self.too_heavy(weight);
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
-        self.with_share(hash, || {
+        let outcome = self.with_share(hash, || {
             self.locked(hash, |held, now| {
                 let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
                 if let Some(entry) = entry {
-                    return self.step(held, hash, &entry, step, delta, now).map(Ok);
+                    let counted = self.step(held, hash, &entry, step, delta, now)?;
+                    return Ok(Ok(counted.expect("a step without bounds is carried out")));
                 }
-                if let Some(Refusal::TooHeavy { weight, max }) = too_heavy {
-                    return Err(CounterError::TooHeavy { weight, max });
+                if let Some(refusal) = too_heavy {
+                    return Err(refusal);
                 }
                 let expires = self.deadline(expiry, None, now);
                 let arrival = match self.room_for_new(held, hash, weight) {
@@ -74,9 +76,11 @@ where
                 held.count(&Ok(()));
                 Ok(Ok((initial, Cas::issued(stamp))))
             })
-        })
+        });
+        outcome.map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
     }
 
+    /// Carries out a step if the entry is not locked; `None` if it would leave its range.
     #[inline]
     fn step(
         &self,
@@ -86,18 +90,18 @@ where
         step: Step<V>,
         delta: V,
         now: &mut Now<'_>,
-    ) -> Result<(V, Cas), CounterError> {
+    ) -> Result<Option<(V, Cas)>, Refusal> {
         let admitted = admit(held, Some(entry), Condition::Always, now);
-        if let Err(Refusal::Locked { remaining }) = admitted {
+        if admitted.is_err() {
             held.count(&admitted);
-            return Err(CounterError::Locked { remaining });
         }
-        let value = step(from_bits(held.bits(entry.at)), delta).ok_or(CounterError::OutOfRange)?;
+        admitted?;
+        let Some(value) = step(from_bits(held.bits(entry.at)), delta) else { return Ok(None) };
         held.count(&admitted);
         let stamp = held.next_stamp();
         opens_lock(held, hash, entry, now);
         held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
         held.touch(entry.at);
-        Ok((value, Cas::issued(stamp)))
+        Ok(Some((value, Cas::issued(stamp))))
     }
 }

@@ -222,6 +222,20 @@ where
         Err(UnlockError::WrongToken { remaining: deadline.since(now.get()) })
     }
 
+    /// Refuses an operation that has found the key locked, and counts it.
+    pub(crate) fn refuse_locked<Q>(&self, key: &Q) -> Refusal
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let remaining: Result<_, Reentrant> = self.locked(hash, |held, now| {
+            held.tally.rare.locks_refused += 1;
+            let until = self.live(held, hash, is(key), now).and_then(|it| it.locked_until());
+            Ok(until.map_or(Duration::ZERO, |until| until.since(now.get())))
+        });
+        remaining.map_or_else(Refusal::from, |remaining| Refusal::Locked { remaining })
+    }
+
     /// How long the entry stays locked if nobody opens it; `None` if it is not locked or absent.
     pub(crate) fn lock_remaining<Q>(&self, key: &Q) -> Result<Option<Duration>, Reentrant>
     where

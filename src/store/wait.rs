@@ -4,12 +4,12 @@
 //! key ([`Waiters::turn`]); if nobody does, the clock wakes the waiters when the lock lapses. A
 //! newcomer that waits lines up behind those who came earlier; one that does not wait may be lucky.
 //!
-//! The queue knows keys by their hash. Of two keys with the same 64 bits, the waiters of one may
-//! have to wait until the patience of the other's has run out.
+//! Whoever ends a lock knows the key's hash and no more, so the waiters know it too. Of two keys with
+//! the same 64 bits each has a queue of its own: the waiters tell them apart by a second hash.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -39,9 +39,9 @@ struct Line {
 }
 
 impl Line {
-    /// Wakes the first waiter of `hash` that came after waiter `number`. Those whose patience is
-    /// over leave the queue: they have no claim, and may never be polled again.
-    fn turn_after(&mut self, hash: u64, number: u64, now: Tick) {
+    /// Wakes the first waiter of each key that has this hash. Those whose patience is over leave the
+    /// queue: they have no claim, and may never be polled again.
+    fn turn(&mut self, hash: u64, now: Tick) {
         let wake = &mut self.leaving.wake;
         self.queue.retain_mut(|waiter| {
             let waits = waiter.until > now;
@@ -50,15 +50,35 @@ impl Line {
             }
             waits
         });
-        let is_next = |waiter: &&mut Waiter| waiter.hash == hash && waiter.number > number;
-        if let Some(next) = self.queue.iter_mut().find(is_next) {
-            wake.extend(next.waker.take());
+        let mut served = Vec::new();
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.id.hash == hash) {
+            if !served.contains(&waiter.id) {
+                served.push(waiter.id);
+                wake.extend(waiter.waker.take());
+            }
         }
     }
 }
 
-struct Waiter {
+/// How the waiters know their key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct KeyId {
+    /// The one that the table uses.
     hash: u64,
+    /// By another hasher, for keys that the first one cannot tell apart.
+    second: u64,
+}
+
+impl KeyId {
+    fn new<Q: Hash + ?Sized>(hash: u64, key: &Q) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Self { hash, second: hasher.finish() }
+    }
+}
+
+struct Waiter {
+    id: KeyId,
     /// A stamp of the stripe: rising, and never given to another waiter, however late this one
     /// comes to leave.
     number: u64,
@@ -84,19 +104,11 @@ impl Leaving {
 }
 
 impl Waiters {
-    /// The lock of `hash` has ended: its first waiter may try.
+    /// The lock of a key with this hash has ended: its first waiter may try. So does the first waiter
+    /// of any other key with this hash, in vain.
     pub(super) fn turn(&mut self, hash: u64, now: &mut Now<'_>) {
         if let Some(line) = &mut self.0 {
-            line.turn_after(hash, 0, now.get());
-        }
-    }
-
-    /// Waiter `number` had its turn and found its key locked. Either somebody overtook it, or the
-    /// turn was meant for another key of the same hash.
-    fn pass_on(&mut self, hash: u64, number: Option<u64>, now: Tick) {
-        let Some((line, number)) = self.0.as_mut().zip(number) else { return };
-        if line.queue.iter().any(|waiter| waiter.number == number && waiter.waker.is_none()) {
-            line.turn_after(hash, number, now);
+            line.turn(hash, now.get());
         }
     }
 
@@ -120,20 +132,20 @@ impl Waiters {
     }
 
     /// When the patience of somebody ends who came before waiter `number` and waits at `now`.
-    fn earlier_until(&self, hash: u64, number: Option<u64>, now: Tick) -> Option<Tick> {
+    fn earlier_until(&self, id: KeyId, number: Option<u64>, now: Tick) -> Option<Tick> {
         let before = |waiter: &&Waiter| number.is_none_or(|number| waiter.number < number);
-        let waits = |waiter: &&Waiter| waiter.hash == hash && waiter.until > now;
+        let waits = |waiter: &&Waiter| waiter.id == id && waiter.until > now;
         let line = self.0.as_ref()?;
         line.queue.iter().filter(before).filter(waits).map(|waiter| waiter.until).min()
     }
 
     /// Lines up under `number`, or brings a new waker.
-    fn line_up(&mut self, hash: u64, number: u64, until: Tick, waker: Waker) {
+    fn line_up(&mut self, id: KeyId, number: u64, until: Tick, waker: Waker) {
         let line = self.0.get_or_insert_default();
         if let Some(waiter) = line.queue.iter_mut().find(|waiter| waiter.number == number) {
             line.leaving.spent.extend(waiter.waker.replace(waker));
         } else {
-            line.queue.push_back(Waiter { hash, number, until, waker: Some(waker) });
+            line.queue.push_back(Waiter { id, number, until, waker: Some(waker) });
         }
     }
 
@@ -158,7 +170,7 @@ where
 {
     store: Arc<Store<K, V, S>>,
     key: &'k Q,
-    hash: u64,
+    id: KeyId,
     lock_time: Result<Duration, Duration>,
     until: Tick,
     number: Option<u64>,
@@ -201,10 +213,10 @@ where
         patience: Duration,
         claim: C,
     ) -> Self {
-        let hash = store.hash(key);
+        let id = KeyId::new(store.hash(key), key);
         let lock_time = store.lock_time(lock_time);
         let until = store.time().now().saturating_add(patience);
-        Self { store, key, hash, lock_time, until, number: None, alarm: None, claim }
+        Self { store, key, id, lock_time, until, number: None, alarm: None, claim }
     }
 
     /// Waits.
@@ -242,14 +254,15 @@ where
             Ok(time) => time,
             Err(max) => return Attempt::Done(Err(LockError::TooLong { max })),
         };
-        let (store, key, hash, until) = (&self.store, self.key, self.hash, self.until);
+        let (store, key, id, until) = (&self.store, self.key, self.id, self.until);
+        let hash = id.hash;
         let number = &mut self.number;
         let guard = epoch::pin();
         let request = Request { time, blank: BlankLock::new(), guard: &guard };
         let mut waker = Some(waker.clone());
         let tried = store.locked(hash, |held, now| {
             let free = store.lockable(held, hash, key, now);
-            let earlier = held.waiters.earlier_until(hash, *number, now.get());
+            let earlier = held.waiters.earlier_until(id, *number, now.get());
             let again = match (free, earlier) {
                 (Ok(at), None) => {
                     held.waiters.leave(number.take());
@@ -259,7 +272,6 @@ where
                 // Those who came earlier go first; they were woken when the lock ended.
                 (Ok(_), Some(earlier)) => earlier,
                 (Err(Refusal::Locked { remaining }), earlier) => {
-                    held.waiters.pass_on(hash, *number, now.get());
                     let lapse = now.get().saturating_add(remaining);
                     earlier.map_or(lapse, |earlier| earlier.min(lapse))
                 }
@@ -280,7 +292,7 @@ where
             }
             if let Some(waker) = waker.take() {
                 let place = *number.get_or_insert_with(|| held.next_stamp());
-                held.waiters.line_up(hash, place, until, waker);
+                held.waiters.line_up(id, place, until, waker);
             }
             Ok(Attempt::WaitUntil(again.min(until)))
         });
@@ -302,11 +314,11 @@ where
     fn drop(&mut self) {
         let Some(number) = self.number.take() else { return };
         // Refused only inside an update closure; the queue forgets the waiter at its deadline.
-        let _ = self.store.locked(self.hash, |held, now| {
+        let _ = self.store.locked(self.id.hash, |held, now| {
             held.waiters.leave(Some(number));
             // It may have been woken in vain: pass the turn on. A waiter woken too early finds the
             // key locked and goes on waiting.
-            held.waiters.turn(self.hash, now);
+            held.waiters.turn(self.id.hash, now);
             Ok::<_, Reentrant>(())
         });
     }

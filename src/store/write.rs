@@ -76,7 +76,7 @@ impl<K, V: 'static> Fresh<K, V> {
 }
 
 /// Why the parts of a refused write are all there.
-const NOTHING_CONSUMED: &str = "a refused write consumes nothing";
+pub(super) const NOTHING_CONSUMED: &str = "a refused write consumes nothing";
 
 impl<K, V, S> Store<K, V, S>
 where

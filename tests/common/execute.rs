@@ -74,10 +74,15 @@ impl Value for u64 {
         initial: u64,
         expiry: Expiry,
     ) -> Result<Versioned<Self>, CounterError> {
-        match step {
+        let given = key.clone();
+        let counted = match step {
             Step::Increment => cache.increment_or_insert(key, delta, initial, expiry),
             _ => cache.decrement_or_insert(key, delta, initial, expiry),
-        }
+        };
+        counted.map_err(|error| match given_back(given)(error) {
+            Refusal::Locked { remaining } => CounterError::Locked { remaining },
+            other => panic!("{other:?}"),
+        })
     }
 }
 
@@ -335,11 +340,14 @@ fn fetch_update<V: Value, S: BuildHasher>(
         shown.set(Some(seen.map(V::number)));
         decide(change, seen, start)
     });
-    let refused = updated.map_err(|error| {
-        assert_eq!(error.attempts(), 1);
-        let last = error.last();
-        assert_eq!(error.into_key(), key);
-        last
-    });
-    Response::Updated(refused, shown.get())
+    let (updated, attempts) = match updated {
+        Ok(retried) => (Ok(retried.updated()), retried.attempts()),
+        Err(error) => {
+            let lost = (Err(error.last()), error.attempts());
+            assert_eq!(error.into_key(), key);
+            lost
+        }
+    };
+    assert_eq!(attempts, 1);
+    Response::Updated(updated, shown.get())
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::checker::sync::atomic::{AtomicU64, Ordering};
-use caskade::{Cache, CacheBuilder, Cas, Clock, Expiry, LockError, Refusal, UnlockError};
+use caskade::{Cache, CacheBuilder, Cas, Clock, Expiry, LockError, Refusal, Session, UnlockError};
 
 use crate::spec::{Event, Response, linearizable};
 
@@ -18,6 +18,9 @@ pub(crate) enum Op {
     /// Looks up through a session that stays pinned from before the look-up until after its value
     /// has been looked at once more.
     Session(u64),
+    /// Looks the first key up through a session, which then lets go of the past and does the same
+    /// as `Session` with the second.
+    Refresh(u64, u64),
     /// Looks both keys up in a batch; recorded for each key.
     GetMany(u64, u64),
     Insert(u64, u64),
@@ -40,6 +43,8 @@ pub(crate) enum Op {
     Fill(u64),
     /// Removes one of them.
     RemoveFill(u64),
+    /// Gives way, then lets the collector drop what it can.
+    Reclaim,
 }
 
 /// Where a compare-and-swap takes its stamp from.
@@ -114,7 +119,14 @@ struct Boxed(u64);
 
 /// What the harness needs of a cache, for both kinds of value.
 trait Operations: Send + Sync {
-    fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)>;
+    /// Shows responses to `lap` that came before the operation's end, and returns the others.
+    fn run(
+        &self,
+        op: Op,
+        given: u64,
+        clock: &ModelClock,
+        lap: &mut dyn FnMut(u64, Response),
+    ) -> Vec<(u64, Response)>;
 
     fn validate(&self);
 }
@@ -126,7 +138,13 @@ macro_rules! operations {
                 Cache::validate(self);
             }
 
-            fn run(&self, op: Op, given: u64, clock: &ModelClock) -> Vec<(u64, Response)> {
+            fn run(
+                &self,
+                op: Op,
+                given: u64,
+                clock: &ModelClock,
+                lap: &mut dyn FnMut(u64, Response),
+            ) -> Vec<(u64, Response)> {
                 let make = $make;
                 let number = $number;
                 let cas = |raw: u64| Cas::try_from(raw).expect("a stamp");
@@ -135,6 +153,14 @@ macro_rules! operations {
                         value,
                         cas: cas.map(Cas::to_u64),
                     })
+                };
+                // What a session has found stays as it was while others have their turn.
+                let look_twice = |session: &Session<'_, u64, $value, SameHash>, key: u64| {
+                    let found = session.get(&key);
+                    let first = entry(found.as_ref().map(|found| (number(found), found.cas())));
+                    crate::checker::thread::yield_now();
+                    assert_eq!(first, entry(found.map(|found| (number(&found), found.cas()))));
+                    first
                 };
                 let stored = |result: Result<Cas, Refusal>| match result {
                     Ok(cas) => Response::Stored(cas.to_u64()),
@@ -147,13 +173,14 @@ macro_rules! operations {
                         let found = self.get_with_cas(&key);
                         one(key, entry(found.map(|found| (number(&found), found.cas()))))
                     }
-                    Op::Session(key) => {
-                        let session = self.pin();
-                        let found = session.get(&key);
-                        let first = entry(found.as_ref().map(|found| (number(found), found.cas())));
+                    Op::Session(key) => one(key, look_twice(&self.pin(), key)),
+                    Op::Refresh(first, second) => {
+                        let mut session = self.pin();
+                        let found = session.get(&first);
+                        lap(first, entry(found.map(|found| (number(&found), found.cas()))));
                         crate::checker::thread::yield_now();
-                        assert_eq!(first, entry(found.map(|found| (number(&found), found.cas()))));
-                        one(key, first)
+                        session.refresh();
+                        one(second, look_twice(&session, second))
                     }
                     Op::GetMany(first, second) => {
                         let mut found = Vec::new();
@@ -233,6 +260,11 @@ macro_rules! operations {
                     }
                     Op::RemoveFill(index) => {
                         self.discard(&(FILL + index)).expect("nobody locks a filler");
+                        vec![]
+                    }
+                    Op::Reclaim => {
+                        crate::checker::thread::yield_now();
+                        self.reclaim();
                         vec![]
                     }
                 }
@@ -326,8 +358,13 @@ impl Run {
         };
         // Whoever has seen no stamp gives one that nobody was ever given.
         let given = if given == 0 { u64::MAX - 1 } else { given };
-        let began = self.tick();
-        let responses = self.cache.run(op, given, &self.clock);
+        let mut began = self.tick();
+        let responses = self.cache.run(op, given, &self.clock, &mut |key, response| {
+            let ended = self.tick();
+            let event = Event { op, key, given, response, began, ended };
+            self.history.lock().expect("no poison").push(event);
+            began = self.tick();
+        });
         let ended = self.tick();
         let mut history = self.history.lock().expect("no poison");
         for &(key, response) in &responses {

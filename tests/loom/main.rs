@@ -114,6 +114,11 @@ models! {
         | [Get(A)] | [RemoveFill(0), Remove(A), Insert(A, 2)];
     session_across_growth_and_remove: [Insert(A, 1), Fill(4)]
         | [Session(A)] | [Fill(1), Remove(A)];
+    refresh_against_remove: [Insert(A, 1), Insert(B, 1)]
+        | [Refresh(A, A)] | [Remove(A), Insert(A, 2)];
+    /// Each thread has pinned before, because the first pin of a thread advances the epoch.
+    refresh_against_overwrite_and_reclaim: [Insert(B, 1), Insert(A, 1), Get(B)]
+        | [Get(B), Refresh(B, A)] | [Insert(A, 2), Reclaim];
     batch_against_writes: [Insert(A, 1), Insert(B, 1)]
         | [GetMany(A, B)] | [Insert(A, 2), Remove(B)];
 }

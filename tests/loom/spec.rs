@@ -102,7 +102,7 @@ impl State {
                 self.now += by;
                 Some(self)
             }
-            Op::Get(_) | Op::GetMany(..) | Op::Session(_) => {
+            Op::Get(_) | Op::GetMany(..) | Op::Session(_) | Op::Refresh(..) => {
                 let expected = entry.map_or(Response::Absent, |entry| {
                     let cas = (!self.is_locked(&entry)).then_some(entry.stamp);
                     Response::Entry { value: entry.value, cas }
@@ -190,7 +190,7 @@ impl State {
                 self.entry = Some(entry);
                 Some(self)
             }
-            Op::Word | Op::Fill(_) | Op::RemoveFill(_) => Some(self),
+            Op::Word | Op::Fill(_) | Op::RemoveFill(_) | Op::Reclaim => Some(self),
         }
     }
 }

@@ -274,6 +274,25 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
 ];
 
+/// Mutants that the random mixes must catch as well, and which of them. Shuttle knows no weak
+/// memory, so these are faults in the order of steps and in decisions.
+pub(crate) const IN_MIXES: &[(&str, &str)] = &[
+    ("dropped without deferral", "random_schedules"),
+    ("growing empties the old table", "random_schedules"),
+    ("expired entry removed without a second decision", "schedules_with_few_switches"),
+];
+
+/// Faults in the use of `crossbeam-epoch`, which only the models over it can notice.
+pub(crate) const OVER_EPOCH: &[Mutant] = &[Mutant {
+    name: "no fence after repin",
+    file: "epoch/collector.rs",
+    find: "        fence(Ordering::SeqCst);
+",
+    replace: "",
+    model: "refresh_against_overwrite_and_reclaim",
+    bound: 1,
+}];
+
 /// Changes that no model can tell, kept so that nobody plants them again in the belief that a
 /// model has a hole.
 pub(crate) const EQUIVALENT: &[Mutant] = &[

@@ -34,10 +34,10 @@ fn any_op(words: bool) -> Op {
     let key = KEYS[random.gen_range(0..KEYS.len())];
     let value = random.gen_range(10..99);
     let deadline = random.gen_range(1..40);
-    match random.gen_range(0..16) {
+    match random.gen_range(0..17) {
         0..=2 => Get(key),
         3 => GetMany(KEYS[0], KEYS[1]),
-        4 => Session(key),
+        4 => [Session(key), Refresh(key, KEYS[0])][random.gen_range(0..2)],
         5 => Insert(key, value),
         6 => InsertUntil(key, value, deadline),
         7 => TouchUntil(key, deadline),
@@ -49,14 +49,17 @@ fn any_op(words: bool) -> Op {
         13 => Tick(random.gen_range(1..15)),
         14 if words => Increment(key),
         14 => Renew(key),
-        _ => [Fill(1), RemoveFill(0), Clear][random.gen_range(0..3)],
+        15 => Fill(1),
+        _ => [RemoveFill(0), Clear, Reclaim][random.gen_range(0..3)],
     }
 }
 
-/// A random mix: both keys present, then three threads doing anything.
+/// A random mix: both keys present in a table that is more or less full, then three threads doing
+/// anything.
 fn mix() {
     let words = thread_rng().gen_range(0..2) == 0;
-    let mut stage = vec![Insert(KEYS[0], 1), Insert(KEYS[1], 1)];
+    let fill = Fill(thread_rng().gen_range(0..5));
+    let mut stage = vec![fill, Insert(KEYS[0], 1), Insert(KEYS[1], 1)];
     if words {
         stage.insert(0, Word);
     }

@@ -72,7 +72,7 @@ pub fn limited<V: Payload>() -> [LimitedKind<V>; 3] {
         LimitedKind {
             name: ours::NAME,
             new: |capacity| Box::new(Caskade::limited(capacity)),
-            strict: ours::BOUNDED,
+            strict: true,
         },
         LimitedKind {
             name: "quick_cache",

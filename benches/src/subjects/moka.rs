@@ -65,7 +65,7 @@ impl<V: Payload> Limited<V> for Moka<V> {
 ///
 /// It applies what waits before every eighth insert, and the eight have room of their own. To apply
 /// every insert at once would keep it to its limit as well, but it would refuse most new keys before
-/// they could be asked for again, and lose about a point.
+/// they could be asked for again, and lose some points.
 ///
 /// Several threads could make it exceed the limit.
 #[derive(Debug)]

@@ -134,7 +134,6 @@ pub(crate) fn dealt_out(rows: &[DealtOut], threads: usize) {
 
 fn goal(name: &str, bar: &str, value: Option<f64>, met: impl Fn(f64) -> bool) {
     let verdict = match value {
-        _ if !ours::BOUNDED => "not judged: unbounded",
         Some(value) if met(value) => "met",
         Some(_) => "missed",
         None => "not measured",
