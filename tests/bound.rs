@@ -1,6 +1,6 @@
 //! Bounded caches: the bound holds at every instant, and who goes.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -200,70 +200,6 @@ fn the_bound_can_be_changed() {
     assert_eq!(cache.set_bound(0), Err(BuildError::Bound));
     cache.validate();
     assert_eq!(cache.stats().bound, Some(20_000));
-}
-
-/// Counts the values that are alive.
-#[derive(Clone)]
-struct Alive(Arc<AtomicUsize>);
-
-struct Value(Arc<AtomicUsize>);
-
-impl Alive {
-    fn value(&self, peak: &AtomicUsize) -> Value {
-        let alive = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        peak.fetch_max(alive, Ordering::Relaxed);
-        Value(Arc::clone(&self.0))
-    }
-}
-
-impl Drop for Value {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What is removed and not dropped yet is memory as well.
-fn peak_of_alive(keys: impl Fn(u64, u64) -> u64 + Sync) -> usize {
-    let cache = Cache::builder().max_entries(1000).build().unwrap();
-    let alive = Alive(Arc::default());
-    let peak = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for thread in 0..4 {
-            let (cache, alive, peak, keys) = (&cache, &alive, &peak, &keys);
-            scope.spawn(move || {
-                for number in 0..50_000 {
-                    assert!(cache.insert(keys(thread, number), alive.value(peak)).is_ok());
-                }
-            });
-        }
-    });
-    drop(cache);
-    peak.into_inner()
-}
-
-#[test]
-fn values_waiting_to_be_dropped_are_few() {
-    let inserts = peak_of_alive(|thread, number| thread * 1_000_000 + number);
-    let overwrites = peak_of_alive(|thread, number| (thread * 7 + number * 13) % 1000);
-    assert!(inserts <= 1250, "{inserts} values alive at once");
-    assert!(overwrites <= 1250, "{overwrites} values alive at once");
-}
-
-#[test]
-fn a_stalled_session_shows_and_does_not_stop_writers() {
-    let cache = Cache::builder().max_entries(1000).build().unwrap();
-    let session = cache.pin();
-    for key in 0..20_000u64 {
-        cache.insert(key, key.to_string()).unwrap();
-    }
-    let waiting = cache.stats().waiting_weight;
-    assert!(waiting >= 19_000, "{waiting}");
-    drop(session);
-    for key in 0..20_000u64 {
-        cache.insert(key, key.to_string()).unwrap();
-    }
-    let waiting = cache.stats().waiting_weight;
-    assert!(waiting < 1000, "{waiting}");
 }
 
 #[test]

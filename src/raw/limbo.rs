@@ -414,7 +414,9 @@ where
             // One is enough: whoever pins may lose the processor as well.
             if let Some(_helping) = self.helping.try_lock() {
                 epoch::pin().flush();
-                self.turn(LONG_TURN);
+                if self.turn(LONG_TURN) >= LONG_TURN {
+                    return; // Nobody holds anything back, there is just much to drop.
+                }
             }
             if !self.is_over() {
                 self.patience.set(MOST_PATIENCE.min(2 * patience));
