@@ -281,6 +281,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
+        name: "helping until there is little left",
+        file: "raw/stripe.rs",
+        find: "    for _ in 0..8 {",
+        replace: "    loop {",
+        model: "helping_writer_against_session",
+        bound: 2,
+    },
+    Mutant {
         name: "table loaded relaxed",
         file: "raw/stripe.rs",
         find: "let table = self.current.0.table.load(Ordering::Acquire);",
