@@ -277,8 +277,9 @@ const MOST_PATIENCE: u64 = if MODELLED { 1 } else { 200 };
 /// How often it does so without going to sleep.
 const YIELDS: u64 = 16;
 
-/// The limit where the cache has no bound to derive one from.
-pub(crate) const DEFAULT_LIMIT: u64 = 4096;
+/// The limit where the cache has no bound to derive one from. In models the second piece is one too
+/// many, but over `crossbeam-epoch` that would make them too large.
+pub(crate) const DEFAULT_LIMIT: u64 = if MODELLED && !cfg!(crossbeam_loom) { 1 } else { 4096 };
 
 impl<K, V> Limbo<K, V>
 where

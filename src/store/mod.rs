@@ -268,10 +268,10 @@ where
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let entered = reentry::enter()?;
+        let mut now = Now { time: &self.time, sampled: None };
         let held = Some(stripe.hold());
         let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        let mut now = Now { time: &self.time, sampled: None };
         let done = act(held, &mut now);
         if held.has_chores(&now) {
             self.do_chores(held, &mut now);

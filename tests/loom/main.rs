@@ -119,6 +119,10 @@ models! {
     /// Each thread has pinned before, because the first pin of a thread advances the epoch.
     refresh_against_overwrite_and_reclaim: [Insert(B, 1), Insert(A, 1), Get(B)]
         | [Get(B), Refresh(B, A)] | [Insert(A, 2), Reclaim];
+    /// More waits than is allowed, and a session holds it back: the writer helps in vain, waits for
+    /// nobody and drops nothing too early.
+    helping_writer_against_session: [Insert(A, 1)]
+        | [Session(A)] | [Insert(A, 2), Insert(A, 3), Get(A)];
     batch_against_writes: [Insert(A, 1), Insert(B, 1)]
         | [GetMany(A, B)] | [Insert(A, 2), Remove(B)];
 }

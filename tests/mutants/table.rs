@@ -199,13 +199,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
-        find: "        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
-        let held = scope.held.as_mut().expect(\"held until the scope ends\");
-        act(held, &mut Now { time: &self.time, sampled: None })",
-        replace: "        let early = Some(self.time.now());
-        let mut scope = Scope { store: self, held: Some(stripe.hold()), entered: Some(entered) };
-        let held = scope.held.as_mut().expect(\"held until the scope ends\");
-        act(held, &mut Now { time: &self.time, sampled: early })",
+        find: "        let mut now = Now { time: &self.time, sampled: None };",
+        replace: "        let mut now = Now { time: &self.time, sampled: Some(self.time.now()) };",
         model: "late_touch_against_write_that_expired",
         bound: 3,
     },
@@ -262,6 +257,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         }
         while bucket != at.bucket() {",
         model: "overflow_falls_and_rises",
+        bound: 2,
+    },
+    Mutant {
+        name: "limbo pushed relaxed",
+        file: "raw/limbo.rs",
+        find: "compare_exchange_weak(newest, batch, Ordering::Release,",
+        replace: "compare_exchange_weak(newest, batch, Ordering::Relaxed,",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "limbo taken relaxed",
+        file: "raw/limbo.rs",
+        find: "self.due.swap(ptr::null_mut(), Ordering::Acquire)",
+        replace: "self.due.swap(ptr::null_mut(), Ordering::Relaxed)",
+        model: "overwrite_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "helping until there is little left",
+        file: "raw/limbo.rs",
+        find: "        for round in 0..patience {",
+        replace: "        for round in 0.. {",
+        model: "helping_writer_against_session",
         bound: 2,
     },
     Mutant {
