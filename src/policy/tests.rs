@@ -299,11 +299,13 @@ fn room_that_became_free_is_filled_like_new_room() {
 fn more_capacity_is_filled_like_new_room() {
     let mut cache = Small::new(10, false);
     hits(&mut cache, 100, |n| 10_000 + n);
+    let share = cache.policy.target * 100;
     cache.policy.set_capacity(1000);
+    assert_eq!(cache.policy.target, share);
     hits(&mut cache, 900, |n| n);
     assert!(cache.policy.main.entries() > 850, "{}", cache.policy.main.entries());
     cache.policy.set_capacity(100);
-    assert!(cache.policy.target <= 10, "{}", cache.policy.target);
+    assert_eq!(cache.policy.target, share / 10);
 }
 
 #[test]
