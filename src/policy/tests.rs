@@ -276,8 +276,8 @@ fn hits(cache: &mut Small, count: u64, mut next: impl FnMut(u64) -> u64) -> u64 
 fn a_loop_that_is_too_long_keeps_what_fits() {
     let mut cache = Small::new(1000, false);
     for _ in 0..2 {
-        hits(&mut cache, 1250, |n| n % 1250);
-        let hits = hits(&mut cache, 12_500, |n| n % 1250);
+        hits(&mut cache, 1500, |n| n % 1500);
+        let hits = hits(&mut cache, 15_000, |n| n % 1500);
         assert!(hits > 9000, "{hits} of at most 10000");
         cache.clear();
         cache.validate();
@@ -290,8 +290,8 @@ fn room_that_became_free_is_filled_like_new_room() {
     hits(&mut cache, 5000, |n| 10_000 + n);
     let keys: Vec<_> = cache.places.keys().copied().collect();
     keys.into_iter().for_each(|key| assert_eq!(cache.remove(key), 1));
-    hits(&mut cache, 1250, |n| n % 1250);
-    let hits = hits(&mut cache, 12_500, |n| n % 1250);
+    hits(&mut cache, 1500, |n| n % 1500);
+    let hits = hits(&mut cache, 15_000, |n| n % 1500);
     assert!(hits > 9000, "{hits} of at most 10000");
 }
 
@@ -299,11 +299,13 @@ fn room_that_became_free_is_filled_like_new_room() {
 fn more_capacity_is_filled_like_new_room() {
     let mut cache = Small::new(10, false);
     hits(&mut cache, 100, |n| 10_000 + n);
+    let share = cache.policy.target * 100;
     cache.policy.set_capacity(1000);
+    assert_eq!(cache.policy.target, share);
     hits(&mut cache, 900, |n| n);
     assert!(cache.policy.main.entries() > 850, "{}", cache.policy.main.entries());
     cache.policy.set_capacity(100);
-    assert!(cache.policy.target < 10, "{}", cache.policy.target);
+    assert_eq!(cache.policy.target, share / 10);
 }
 
 #[test]
