@@ -38,6 +38,9 @@
 //! | **O5** | `times` | `times` | the `state` it belongs to; the lock record |
 //! | **O6** | bucket meta | bucket meta | what came before a removal, for who sees it by the tag |
 //! | **O7** | limbo's stack, on push | limbo's stack, when it is taken | what is in the batches |
+//!
+//! No model shows O7: a reader's thread would have to push a batch just between a writer's unpin and
+//! its look at the stack, and loom does not come to stop the writer there.
 #![expect(unsafe_code, reason = "one of the two rooms where it is allowed")]
 
 mod bucket;

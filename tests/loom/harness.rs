@@ -41,6 +41,8 @@ pub(crate) enum Op {
     Tick(u64),
     /// Inserts this many keys that nobody looks at.
     Fill(u64),
+    /// Overwrites such a key three times while the thread itself has a session.
+    FillPinned,
     /// Removes one of them.
     RemoveFill(u64),
     /// Gives way, then lets the collector drop what it can.
@@ -255,6 +257,13 @@ macro_rules! operations {
                         let first = FILL + self.len() as u64;
                         for key in first..first + count {
                             self.insert(key, make(0)).expect("nobody locks a filler");
+                        }
+                        vec![]
+                    }
+                    Op::FillPinned => {
+                        let _session = self.pin();
+                        for _ in 0..3 {
+                            self.insert(FILL, make(0)).expect("nobody locks a filler");
                         }
                         vec![]
                     }

@@ -123,6 +123,8 @@ models! {
     /// nobody and drops nothing too early.
     helping_writer_against_session: [Insert(A, 1)]
         | [Session(A)] | [Insert(A, 2), Insert(A, 3), Get(A)];
+    /// The session is the writer's own, so that waiting for it would never end.
+    helping_writer_in_a_session: [Insert(A, 1)] | [FillPinned, Insert(A, 2)] | [Get(A)];
     batch_against_writes: [Insert(A, 1), Insert(B, 1)]
         | [GetMany(A, B)] | [Insert(A, 2), Remove(B)];
 }

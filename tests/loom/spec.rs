@@ -190,7 +190,7 @@ impl State {
                 self.entry = Some(entry);
                 Some(self)
             }
-            Op::Word | Op::Fill(_) | Op::RemoveFill(_) | Op::Reclaim => Some(self),
+            Op::Word | Op::Fill(_) | Op::FillPinned | Op::RemoveFill(_) | Op::Reclaim => Some(self),
         }
     }
 }
