@@ -53,6 +53,8 @@ struct Writer<K, V, X> {
     /// Unlinked, waiting to be handed over.
     retired: Option<Box<Batch<K, V>>>,
     batch: BatchSize,
+    /// How many buckets lie between the entries and their homes, all together.
+    displaced: usize,
     extra: X,
 }
 
@@ -73,7 +75,7 @@ where
         let (buckets, count) = (Tally::default(), Tally::default());
         table.describe(&buckets, &count);
         let table = AtomicPtr::new(Box::into_raw(table));
-        let writer = Mutex::new(Writer { stamps, retired: None, batch, extra });
+        let writer = Mutex::new(Writer { stamps, retired: None, batch, displaced: 0, extra });
         Self {
             current: Padded(Current { table, buckets, count }),
             writing: Padded(Writing { writer, len: Tally::default() }),
@@ -308,12 +310,15 @@ where
     /// beyond them.
     #[must_use]
     pub(crate) fn reserve(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
-        if self.stripe.len() < self.table().capacity() {
+        let entries = self.stripe.len();
+        let is_crowded = Table::<K, V>::is_crowded(entries, self.writer.displaced);
+        if entries < self.table().capacity() && !is_crowded {
             return None;
         }
         let mut buckets = self.grown();
         if let Some(most) = most {
-            buckets = buckets.min(Table::<K, V>::buckets_for(most)).max(self.table().len() + 1);
+            let enough = Table::<K, V>::buckets_for_churn(most);
+            buckets = buckets.min(enough).max(self.table().len() + 1);
         }
         self.rebuild(buckets, track)
     }
@@ -329,7 +334,9 @@ where
         debug_assert!(self.stripe.len() < self.table().capacity());
         node.prepare(stamp, expires);
         self.stripe.writing.0.len.add_alone(1);
-        self.table().publish(node)
+        let (at, passed) = self.table().publish(node);
+        self.writer.displaced += passed;
+        at
     }
 
     /// Puts `node` in the place of another node of the same key.
@@ -363,7 +370,8 @@ where
     /// Makes the key absent.
     pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
         let hash = self.node(at).low_hash();
-        let node = self.table().unlink(at, hash);
+        let (node, passed) = self.table().unlink(at, hash);
+        self.writer.displaced -= passed;
         self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
         Unlinked::new(node)
     }
@@ -399,8 +407,9 @@ where
     /// If something does not add up.
     pub(crate) fn validate(&self) {
         // SAFETY: the lock is held.
-        let nodes = unsafe { self.table().validate() };
+        let (nodes, displaced) = unsafe { self.table().validate() };
         assert_eq!(nodes, self.stripe.len(), "the count of entries is wrong");
+        assert_eq!(displaced, self.writer.displaced, "the count of displacements is wrong");
         let mut stamps = HashSet::new();
         for node in self.table().nodes() {
             // SAFETY: [R2] the lock is held.
@@ -417,6 +426,7 @@ where
     pub(crate) fn clear(&mut self) -> Cleared<K, V> {
         let gone = self.stripe.len();
         let old = self.swap_table(Table::new(1));
+        self.writer.displaced = 0;
         self.stripe.writing.0.len.add_alone((gone as u64).wrapping_neg());
         Cleared::new(old, gone)
     }
@@ -454,7 +464,8 @@ where
         let fresh = Table::new(buckets);
         let mut moves = track.then(|| old.no_moves());
         // SAFETY: the lock is held and `old` is the stripe's table.
-        unsafe { fresh.fill_from(old, moves.as_mut()) };
+        let displaced = unsafe { fresh.fill_from(old, moves.as_mut()) };
+        self.writer.displaced = displaced;
         let old = self.swap_table(fresh);
         self.retired().push_table(old, Nodes::MovedOn, 0);
         moves

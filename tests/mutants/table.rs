@@ -218,8 +218,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "stamps begin again after a removal",
         file: "raw/stripe.rs",
-        find: "let node = self.table().unlink(at, hash);",
-        replace: "let node = self.table().unlink(at, hash);
+        find: "let (node, passed) = self.table().unlink(at, hash);",
+        replace: "let (node, passed) = self.table().unlink(at, hash);
         self.writer.stamps = StampSource::new(0, 1, 0);",
         model: "swap_against_remove_and_insert",
         bound: 2,
@@ -235,8 +235,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "growing empties the old table",
         file: "raw/table.rs",
-        find: "                let at = self.place(hash, node);",
-        replace: "                let at = self.place(hash, node);
+        find: "                let (at, passed) = self.place(hash, node);",
+        replace: "                let (at, passed) = self.place(hash, node);
                 let slot = old.buckets[index].meta().occupied().next().unwrap();
                 old.buckets[index].unlink(slot);",
         model: "growth_and_write_against_reads",
