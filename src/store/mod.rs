@@ -194,7 +194,7 @@ where
         let share = entries.div_ceil(count);
         let bound = bound.map(|bound| bound.among(count));
         let limbo_limit = bound.as_ref().map_or(DEFAULT_LIMIT, |bound| limbo_limit(bound.max()));
-        let batch_weight = (limbo_limit / (4 * count as u64)).max(1);
+        let batch_weight = (limbo_limit / (2 * count as u64)).max(1);
         let batch = BatchSize {
             pieces: BATCH,
             weight: if bound.is_some() { batch_weight } else { u64::MAX },
