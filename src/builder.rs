@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Cache;
+use crate::Expiry;
 use crate::error::BuildError;
 use crate::hash::MAX_STRIPES;
 use crate::removal::Removal;
-use crate::store::{Bound, Listener, Parts, Settings, Store, Weigher};
+use crate::store::{
+    Bound, ExpiryPolicy, Listener, Parts, Settings, Store, Weigher, is_possible_idle,
+};
 use crate::time::{Clock, SystemClock, TimeSource};
 
 /// What a single stripe could still make room for.
@@ -41,6 +44,8 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     stripes: Option<usize>,
     initial_entries: usize,
     time_to_live: Option<Duration>,
+    time_to_idle: Option<Duration>,
+    expiry_policy: Option<Box<ExpiryPolicy<K, V>>>,
     default_lock_time: Option<Duration>,
     max_lock_time: Duration,
     max: Option<u64>,
@@ -56,6 +61,8 @@ impl<K, V> CacheBuilder<K, V> {
             stripes: None,
             initial_entries: 0,
             time_to_live: None,
+            time_to_idle: None,
+            expiry_policy: None,
             default_lock_time: None,
             max_lock_time: LOCK_TIME,
             max: None,
@@ -92,6 +99,8 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             stripes: self.stripes,
             initial_entries: self.initial_entries,
             time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            expiry_policy: self.expiry_policy,
             default_lock_time: self.default_lock_time,
             max_lock_time: self.max_lock_time,
             max: self.max,
@@ -304,6 +313,74 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         self
     }
 
+    /// An entry that nobody looks up or writes for this long expires. Default: never.
+    ///
+    /// It goes when it has been idle for that long, at the latest an eighth longer. This comes beside
+    /// the deadlines that writers set: the earlier one counts, and may do so a nanosecond early. Every look-up is a use, iteration is
+    /// not. While its key is locked, look-ups do not keep an entry alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let idle = Duration::from_secs(80);
+    /// let cache = Cache::builder().clock(clock.clone()).time_to_idle(idle).build()?;
+    /// cache.insert("k", 1)?;
+    /// for _ in 0..10 {
+    ///     clock.advance(Duration::from_secs(79));
+    ///     assert_eq!(cache.get("k"), Some(1));
+    /// }
+    /// clock.advance(Duration::from_secs(90));
+    /// assert_eq!(cache.get("k"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn time_to_idle(mut self, idle: Duration) -> Self {
+        self.time_to_idle = Some(idle);
+        self
+    }
+
+    /// Lets `policy` choose the expiry of each entry whose writer leaves it at
+    /// [`Expiry::Default`]. Default: the [`time_to_live`](Self::time_to_live), which is also what
+    /// `Expiry::Default` means if the policy returns it.
+    ///
+    /// # Concurrency
+    ///
+    /// Called before the write, outside all locks, unless the value is made by
+    /// [`update`](Cache::update).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Expiry, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::<String, Option<u32>>::builder()
+    ///     .clock(clock.clone())
+    ///     .expiry_policy(|_, found| match found {
+    ///         Some(_) => Expiry::After(Duration::from_secs(300)),
+    ///         None => Expiry::After(Duration::from_secs(5)), // it may come to be soon
+    ///     })
+    ///     .build()?;
+    /// cache.insert("ada".into(), Some(1815))?;
+    /// cache.insert("bob".into(), None)?;
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!((cache.get("ada"), cache.get("bob")), (Some(Some(1815)), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn expiry_policy(
+        mut self,
+        policy: impl Fn(&K, &V) -> Expiry + Send + Sync + 'static,
+    ) -> Self {
+        self.expiry_policy = Some(Box::new(policy));
+        self
+    }
+
     /// How long a key lock holds whose taker does not say: from one nanosecond to the maximum.
     /// Default: 15 seconds, or the maximum if that is less.
     ///
@@ -357,6 +434,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// * [`BuildError::InitialEntries`]: room for more than 4 294 967 295 entries is asked for.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
     /// * [`BuildError::Bound`]: the cache is to hold nothing.
+    /// * [`BuildError::TimeToIdle`]: the time to idle is zero, or longer than time itself.
     ///
     /// # Examples
     ///
@@ -393,12 +471,20 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         }
         let stripes = self.stripes_within_bound(stripes.next_power_of_two());
         let bits = stripes.trailing_zeros();
-        let settings =
-            Settings { time_to_live: self.time_to_live, default_lock_time, max_lock_time };
+        if self.time_to_idle.is_some_and(|idle| !is_possible_idle(idle)) {
+            return Err(BuildError::TimeToIdle);
+        }
+        let settings = Settings {
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            default_lock_time,
+            max_lock_time,
+        };
         let parts = Parts {
             hasher: self.hasher,
             time: TimeSource::new(self.clock),
             settings,
+            expiry_policy: self.expiry_policy,
             bound: self.max.map(|max| Bound::new(max, self.weigher)),
             listener: self.listener,
         };

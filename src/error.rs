@@ -487,6 +487,8 @@ pub enum BuildError {
     LockTime,
     /// The cache is to hold nothing.
     Bound,
+    /// The time to idle is zero, or cannot be counted.
+    TimeToIdle,
 }
 
 impl fmt::Display for BuildError {
@@ -500,6 +502,7 @@ impl fmt::Display for BuildError {
                 f.write_str("lock times must be over zero, and the default at most the maximum")
             }
             Self::Bound => f.write_str("a cache must be allowed to hold something"),
+            Self::TimeToIdle => f.write_str("the time to idle must be over zero and countable"),
         }
     }
 }

@@ -55,6 +55,10 @@ pub struct Stats {
     pub entries: u64,
     /// What they weigh together, by the unit of the bound. Without a bound, their number.
     pub weight: u64,
+    /// Bytes taken by the entries, without what their keys and values own elsewhere.
+    pub entry_bytes: u64,
+    /// Bytes taken by tables, eviction queues, ghosts and expiry wheels.
+    pub overhead_bytes: u64,
     /// The bound: a number of entries or a weight. `None` without one.
     pub bound: Option<u64>,
     /// Values, tables and lock records that are removed but may still be read, waiting to be

@@ -41,6 +41,7 @@ mod imp {
     }
 
     /// The same for a thread that may need longer to get a processor.
+    #[expect(clippy::disallowed_methods, reason = "it waits for the scheduler, not for a time")]
     pub(crate) fn pause() {
         std::thread::sleep(std::time::Duration::from_micros(100));
     }

@@ -511,6 +511,15 @@ impl Tick {
         self.checked_add(by).unwrap_or(Self(TICK_LIMIT))
     }
 
+    /// This tick or the one before, whichever has `mark` for its lowest bit.
+    pub(crate) fn marked(self, mark: bool) -> Self {
+        if self.is_marked() == mark { self } else { Self(1.max(self.0 - 1)) }
+    }
+
+    pub(crate) fn is_marked(self) -> bool {
+        self.0 & 1 == 1
+    }
+
     /// How long from `now` until this tick; zero if it has passed.
     pub(crate) fn since(self, now: Tick) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(now.0))

@@ -4,7 +4,6 @@
 //!  queue_and_mark   15 .. 14 | 13 ......... 0
 //!                    queue   |  mark
 //! ```
-#![allow(dead_code, reason = "the table does not use it yet")]
 
 use crate::sync::{AtomicU8, AtomicU16, Ordering};
 

@@ -48,7 +48,7 @@ fn what_is_used_stays() {
 /// A cache of one stripe that weighs numbers by themselves.
 fn scale(max: u64) -> Cache<u64, u64> {
     let weigh = |_: &u64, value: &u64| u32::try_from(*value).unwrap_or(u32::MAX);
-    Cache::builder().max_weight(max, weigh).stripes(1).build().unwrap()
+    Cache::builder().max_weight(max, weigh).stripes(1).build().expect("valid settings")
 }
 
 #[test]
@@ -236,10 +236,10 @@ fn listening(max: u64) -> (Cache<u64, String>, ManualClock, Log) {
         .max_entries(max)
         .removal_listener(move |removal| {
             let (key, value) = (*removal.key(), removal.value().clone());
-            told.lock().unwrap().push((key, value, removal.cause()));
+            told.lock().expect("nobody panics").push((key, value, removal.cause()));
         })
         .build()
-        .unwrap();
+        .expect("valid settings");
     (cache, clock, log)
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// any other of floor 4: together they are the public face. Elsewhere nothing goes sideways, but
 /// for the leaves of floor 0 that say so here.
 const TABLE: &[(u8, &str, &[&str])] = &[
-    (4, "builder", &["error", "hash", "removal", "store", "sync", "time"]),
+    (4, "builder", &["error", "expiry", "hash", "removal", "store", "sync", "time"]),
     (
         4,
         "cache",

@@ -36,7 +36,7 @@ impl Drop for Value {
 
 /// What is removed and not dropped yet is memory as well.
 fn peak_of_alive(keys: impl Fn(u64, u64) -> u64 + Sync) -> usize {
-    let cache = Cache::builder().max_entries(1000).build().unwrap();
+    let cache = Cache::builder().max_entries(1000).build().expect("valid settings");
     let alive = Alive(Arc::default());
     let peak = AtomicUsize::new(0);
     thread::scope(|scope| {

@@ -28,8 +28,6 @@
 //! does a bounded amount of work, taken over many calls; while keys are locked, a search for a victim
 //! may have to ask all entries.
 
-#![allow(dead_code, reason = "the store does not use it yet")]
-
 mod ghost;
 mod hunt;
 mod ring;

@@ -144,11 +144,6 @@ impl Ring {
             to(slot.place).map(|place| Slot { place, ..slot })
         });
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::new(self.queue);
-    }
-
     /// All slots, each with its mark, whether it is dead or alive.
     pub(super) fn slots_seen(&self) -> std::collections::HashSet<(Place, u16)> {
         self.slots.iter().map(|slot| (slot.place, crate::usage::mark(slot.stamp))).collect()

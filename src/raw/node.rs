@@ -112,6 +112,11 @@ impl<V> View<'_, V> {
     pub(crate) fn is_timeless(&self) -> bool {
         self.times == 0
     }
+
+    /// The deadline, if the entry has one and neither lock nor doubt.
+    pub(crate) fn expires(&self) -> Option<Tick> {
+        if self.times & 1 == 0 { unpack_expiry(self.times) } else { None }
+    }
 }
 
 impl<K, V: 'static> Node<K, V> {

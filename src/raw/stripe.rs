@@ -496,6 +496,12 @@ where
         self.take_retired()
     }
 
+    /// The memory of the table and of the entries in it, without what keys and values own.
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        let nodes = self.stripe.len() * size_of::<Node<K, V>>();
+        (self.table().bytes(), nodes)
+    }
+
     /// How many retired pieces wait in this stripe to be handed over, and what they weigh.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let batch = self.writer.retired.as_ref();

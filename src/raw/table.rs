@@ -107,6 +107,10 @@ impl<K, V: 'static> Table<K, V> {
         bucket.map_or(std::ptr::null_mut(), |bucket| bucket.node(at.slot()))
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.len() * size_of::<Bucket<K, V>>()
+    }
+
     /// Starts loading the bucket of `at`.
     pub(super) fn prefetch_bucket(&self, at: At) {
         prefetch(self.buckets.as_ptr().wrapping_add(at.bucket()));

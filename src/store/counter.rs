@@ -51,6 +51,7 @@ where
         expiry: Expiry,
     ) -> Result<(V, Cas), WriteError<K>> {
         let weight = self.weigh(&key, &initial);
+        let expiry = self.expiry_of(expiry, &key, &initial);
         let too_heavy = self.too_heavy(weight);
         let hash = self.hash(&key);
         let mut key = Some(key); // outside the lock, where it is dropped if it is not used
@@ -64,7 +65,7 @@ where
                 if let Some(refusal) = too_heavy {
                     return Err(refusal);
                 }
-                let expires = self.deadline(expiry, None, now);
+                let ends = self.ends(expiry, None, now);
                 let arrival = match self.room_for_new(held, hash, weight) {
                     Ok(arrival) => arrival,
                     Err(lack) => return Ok(Err(lack)),
@@ -72,7 +73,7 @@ where
                 let stamp = held.next_stamp();
                 let key = key.take().expect("the key is used once");
                 let node = Node::boxed(hash::low(hash), key, initial);
-                self.publish(held, node, (arrival, weight), stamp, expires);
+                self.publish(held, node, (arrival, weight), stamp, ends);
                 held.count(&Ok(()));
                 Ok(Ok((initial, Cas::issued(stamp))))
             })
@@ -100,7 +101,11 @@ where
         held.count(&admitted);
         let stamp = held.next_stamp();
         opens_lock(held, hash, entry, now);
-        held.overwrite(entry.at, to_bits(value), stamp, entry.expires);
+        let ends = self.ends(Expiry::Keep, Some(entry), now);
+        held.overwrite(entry.at, to_bits(value), stamp, ends.shown);
+        if ends.shown.is_some() {
+            self.note_ends(held, entry.at, ends);
+        }
         held.touch(entry.at);
         Ok(Some((value, Cas::issued(stamp))))
     }

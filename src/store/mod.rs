@@ -9,6 +9,7 @@
 
 mod bound;
 mod counter;
+mod idle;
 mod key_lock;
 mod outbox;
 mod read;
@@ -39,6 +40,8 @@ pub(crate) use crate::raw::ValueRef;
 pub(crate) use bound::{Bound, Weigher};
 use bound::{Residents, limbo_limit};
 pub(crate) use counter::Step;
+pub(crate) use idle::is_possible as is_possible_idle;
+use idle::{Ends, Latest};
 pub(crate) use key_lock::{Claimed, Locked};
 pub(crate) use outbox::Listener;
 use outbox::{Gone, Outbox};
@@ -47,11 +50,16 @@ use wait::{Leaving, Waiters};
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
 
+/// Chooses the life of an entry whose writer does not say.
+pub(crate) type ExpiryPolicy<K, V> = dyn Fn(&K, &V) -> Expiry + Send + Sync;
+
 /// Checked settings of a cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// How long an entry lives whose writer does not say.
     pub(crate) time_to_live: Option<Duration>,
+    /// How long an entry lives that nobody uses.
+    pub(crate) time_to_idle: Option<Duration>,
     pub(crate) default_lock_time: Duration,
     pub(crate) max_lock_time: Duration,
 }
@@ -68,19 +76,24 @@ pub(crate) struct Upkeep<K, V> {
     policy: Option<Box<Policy>>,
     /// Who has expired.
     wheel: Wheel,
+    latest: Latest,
     outbox: Outbox<K, V>,
 }
+
+type StripeOf<K, V> = Stripe<K, V, Upkeep<K, V>>;
 
 type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep<K, V>>;
 
 pub(crate) struct Store<K, V, S> {
-    stripes: Box<[Stripe<K, V, Upkeep<K, V>>]>,
+    stripes: Box<[StripeOf<K, V>]>,
     stripe_bits: u32,
     /// Whether reads are worth counting for whoever evicts.
     is_bounded: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
+    /// The life of an entry whose writer does not say, by key and value.
+    expiry_policy: Option<Box<ExpiryPolicy<K, V>>>,
     reads: ReadTally,
     limbo: Arc<Limbo<K, V>>,
     bound: Option<Bound<K, V>>,
@@ -94,6 +107,7 @@ pub(crate) struct Parts<K, V, S> {
     pub(crate) hasher: S,
     pub(crate) time: TimeSource,
     pub(crate) settings: Settings,
+    pub(crate) expiry_policy: Option<Box<ExpiryPolicy<K, V>>>,
     pub(crate) bound: Option<Bound<K, V>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
 }
@@ -102,6 +116,7 @@ pub(crate) struct Parts<K, V, S> {
 #[derive(Clone, Copy)]
 struct Live {
     at: At,
+    /// When it must go at the latest.
     expires: Option<Tick>,
     /// The last lock, which has lapsed if it has no deadline.
     lock: Option<LockState>,
@@ -122,7 +137,7 @@ where
     V: Send + Sync + 'static,
 {
     store: &'s Store<K, V, S>,
-    stripe: &'s Stripe<K, V, Upkeep<K, V>>,
+    stripe: &'s StripeOf<K, V>,
     held: Option<HeldStripe<'s, K, V>>,
     entered: Option<reentry::Entered>,
 }
@@ -189,7 +204,7 @@ where
 {
     /// A store of `1 << stripe_bits` stripes with room for `entries` before any of them grows.
     pub(crate) fn new(stripe_bits: u32, entries: usize, seed: u64, parts: Parts<K, V, S>) -> Self {
-        let Parts { hasher, time, settings, bound, listener } = parts;
+        let Parts { hasher, time, settings, expiry_policy, bound, listener } = parts;
         let count = 1usize << stripe_bits;
         let share = entries.div_ceil(count);
         let bound = bound.map(|bound| bound.among(count));
@@ -210,6 +225,7 @@ where
             hasher,
             time,
             settings,
+            expiry_policy,
             reads: ReadTally::new(),
             limbo: Arc::new(Limbo::new(limbo_limit)),
             bound,
@@ -240,7 +256,7 @@ where
     }
 
     #[inline]
-    fn stripe(&self, hash: u64) -> &Stripe<K, V, Upkeep<K, V>> {
+    fn stripe(&self, hash: u64) -> &StripeOf<K, V> {
         &self.stripes[hash::stripe(hash, self.stripe_bits)]
     }
 
@@ -264,7 +280,7 @@ where
     #[inline(always)]
     fn locked_stripe<'s, R, E: From<Reentrant>>(
         &'s self,
-        stripe: &'s Stripe<K, V, Upkeep<K, V>>,
+        stripe: &'s StripeOf<K, V>,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let entered = reentry::enter()?;
@@ -305,10 +321,10 @@ where
         at: At,
         now: &mut Now<'_>,
     ) -> Option<Live> {
-        let expires = held.expires(at);
+        let shown = held.expires(at);
         let mut lock = held.lock_state(at);
         let until = lock.and_then(|lock| lock.deadline);
-        if expires.is_some_and(|at| at <= now.get()) {
+        if shown.is_some_and(|at| at <= now.get()) {
             self.take_out(held, at, Cause::Expired);
             held.tally.rare.expired += 1;
             if until.is_some() {
@@ -322,7 +338,16 @@ where
             held.tally.rare.locks_lapsed += 1;
             held.waiters.turn(hash, now);
         }
-        Some(Live { at, expires, lock })
+        Some(Live { at, expires: self.latest(held, at), lock })
+    }
+
+    /// What `expiry` stands for with this key and value.
+    #[inline]
+    fn expiry_of(&self, expiry: Expiry, key: &K, value: &V) -> Expiry {
+        match &self.expiry_policy {
+            Some(policy) if expiry == Expiry::Default => policy(key, value),
+            _ => expiry,
+        }
     }
 
     /// The deadline that `expiry` asks for; `current` is the entry, if there is one.
@@ -355,6 +380,7 @@ where
         held.tally.writes += entries;
         held.waiters.turn_all();
         held.wheel.clear();
+        held.latest.clear();
         let mut weight = entries;
         if let Some(policy) = &mut held.policy {
             weight = policy.used();
@@ -377,19 +403,19 @@ where
         node: Box<Node<K, V>>,
         newcomer: (Option<Arrival>, u32),
         stamp: u64,
-        expires: Option<Tick>,
+        ends: Ends,
     ) {
         let most = self.most_in(held);
         if let Some(moves) = held.reserve(most, held.keeps_places()) {
             held.relocate(|place| moves.to(place));
         }
-        let at = held.publish(node, stamp, expires);
+        let at = held.publish(node, stamp, ends.shown);
         let (entries, upkeep) = held.split();
         if let (Some(policy), (Some(arrival), weight)) = (&mut upkeep.policy, newcomer) {
             policy.settle(arrival, at.place(), weight, &Residents(entries));
         }
-        if expires.is_some() {
-            upkeep.schedule(at, expires);
+        if ends.shown.is_some() {
+            self.note_ends(held, at, ends);
         }
         self.give_back(held);
     }
@@ -416,7 +442,7 @@ where
 
     /// Unlinks the entry at `at`, which the policy has forgotten.
     fn unlink(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32, cause: Cause) {
-        held.wheel.cancel(at.place());
+        held.forget_deadlines(at);
         let node = held.unlink(at);
         self.see_off(held, node, weight, cause);
     }
@@ -507,6 +533,9 @@ where
                 stats.weight += held.policy.as_ref().map_or(entries, |policy| policy.used());
                 stats.ghost_hits += held.policy.as_ref().map_or(0, |policy| policy.ghost_hits());
                 held.tally.add_to(&mut stats);
+                let (table, nodes) = held.bytes();
+                stats.entry_bytes += nodes as u64;
+                stats.overhead_bytes += (table + held.heap_bytes()) as u64;
                 let (pieces, weight) = held.waiting();
                 stats.waiting += pieces;
                 stats.waiting_weight += weight;
@@ -570,6 +599,7 @@ impl<K, V> Upkeep<K, V> {
             waiters: Waiters::default(),
             policy: policy.map(Box::new),
             wheel: Wheel::new(),
+            latest: Latest::default(),
             outbox: Outbox::default(),
         }
     }
@@ -593,7 +623,20 @@ impl<K, V> Upkeep<K, V> {
         if let Some(policy) = &mut self.policy {
             policy.relocate(&to);
         }
+        self.latest.relocate(&to);
         self.wheel.relocate(to);
+    }
+
+    /// What is kept beside the table takes this much.
+    fn heap_bytes(&self) -> usize {
+        let policy = self.policy.as_ref().map_or(0, |policy| policy.heap_bytes());
+        policy + self.wheel.heap_bytes() + self.latest.heap_bytes()
+    }
+
+    /// The entry at `at` is leaving.
+    fn forget_deadlines(&mut self, at: At) {
+        self.wheel.cancel(at.place());
+        self.latest.set(at.place(), None);
     }
 
     /// The entry at `at` has a new deadline.

@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 
-use crate::raw::{Cleared, Retired, Stripe, Unlinked};
+use crate::raw::{Cleared, Retired, Unlinked};
 use crate::removal::{Cause, Removal};
 use crate::stamp::Cas;
 use crate::swallow::swallow_panic;
 
-use super::{HeldStripe, Store, Upkeep};
+use super::{HeldStripe, Store, StripeOf};
 
 /// Is told of every removal.
 pub(crate) type Listener<K, V> = dyn Fn(&Removal<'_, K, V>) + Send + Sync;
@@ -77,7 +77,7 @@ where
     }
 
     /// Tells the listener of `gone`, and of what goes meanwhile.
-    pub(super) fn tell(&self, stripe: &Stripe<K, V, Upkeep<K, V>>, mut gone: VecDeque<Gone<K, V>>) {
+    pub(super) fn tell(&self, stripe: &StripeOf<K, V>, mut gone: VecDeque<Gone<K, V>>) {
         loop {
             let mut told = Retired::empty();
             for one in gone {

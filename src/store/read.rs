@@ -165,11 +165,14 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         // The clock is sampled after the view was taken, as `standing` asks.
-        let standing = node.standing(&view, self.time.now());
+        let now = self.time.now();
+        let standing = node.standing(&view, now);
         match standing {
-            Standing::Live => Some(Found::new(&view, false)),
+            Standing::Live if !self.is_worth_noting(view.expires(), now) => {
+                Some(Found::new(&view, false))
+            }
             Standing::Masked => Some(Found::new(&view, true)),
-            Standing::Expired | Standing::Lapsed | Standing::InDoubt => self
+            Standing::Live | Standing::Expired | Standing::Lapsed | Standing::InDoubt => self
                 .resolve(hash, key, guard)
                 // Inside an update closure this thread holds a stripe lock and must not wait for
                 // another.
@@ -177,7 +180,7 @@ where
         }
     }
 
-    /// Looks once more, under the stripe lock, and makes real what time has done.
+    /// Looks once more, under the stripe lock, makes real what time has done, and notes the use.
     #[cold]
     fn resolve<'g, Q>(
         &'g self,
@@ -190,6 +193,9 @@ where
     {
         self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
+            if let Some(entry) = &entry {
+                self.note_use(held, entry, now);
+            }
             Ok(entry.map(|entry| {
                 let stamp = held.stamp(entry.at);
                 let cas = entry.locked_until().is_none().then(|| Cas::issued(stamp));

@@ -12,10 +12,10 @@ use crate::raw::{Node, from_bits, is_word, to_bits};
 use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
-use crate::time::Tick;
 use crate::update::{Update, Updated};
 
 use super::bound::Lack;
+use super::idle::Ends;
 use super::{HeldStripe, Live, Now, Store, admit, is};
 
 /// What must hold of an entry for a write to take place.
@@ -104,6 +104,7 @@ where
         if let Some(refusal) = self.too_heavy(weight) {
             return Err(WriteError::new(refusal, (key, value)));
         }
+        let expiry = self.expiry_of(expiry, &key, &value);
         let hash = self.hash(&key);
         // Outside the lock, so that what is left of it, refused or panicked over, is dropped after
         // the lock is released.
@@ -172,13 +173,14 @@ where
     {
         debug_assert!(matches!(condition, Condition::Present | Condition::Unchanged(_)));
         let hash = self.hash(key);
-        // A word needs no node, so no key of its own, unless its weight is asked for.
-        let (mut fresh, mut value) = if self.writes_in_place() && !self.is_weighted() {
+        // A word needs no node, so no key of its own, unless somebody judges by it.
+        let is_judged = self.is_weighted() || self.expiry_policy.is_some();
+        let (mut fresh, mut value) = if self.writes_in_place() && !is_judged {
             (Some(Fresh::Word(None, to_bits(value))), None)
         } else {
             (None, Some(value))
         };
-        let mut weight = 1;
+        let (mut weight, mut expiry) = (1, expiry);
         loop {
             if let Some(unplaced) = value.take() {
                 // The key is cloned here, outside the lock.
@@ -188,6 +190,7 @@ where
                         if let Some(refusal) = self.too_heavy(weight) {
                             return Err(WriteError::new(refusal, unplaced));
                         }
+                        expiry = self.expiry_of(expiry, &key, &unplaced);
                         fresh = Some(Fresh::new(hash, key, unplaced, self.writes_in_place()));
                     }
                     None => value = Some(unplaced),
@@ -239,7 +242,7 @@ where
         (fresh, weight): (&mut Option<Fresh<K, V>>, u32),
         now: &mut Now<'_>,
     ) -> Result<Cas, Lack> {
-        let expires = self.deadline(expiry, entry, now);
+        let ends = self.ends(expiry, entry, now);
         let Some(entry) = entry else {
             let arrival = self.room_for_new(held, hash, weight)?;
             let stamp = held.next_stamp();
@@ -250,7 +253,7 @@ where
                 }
                 _ => unreachable!("a write that creates has its key"),
             };
-            self.publish(held, node, (arrival, weight), stamp, expires);
+            self.publish(held, node, (arrival, weight), stamp, ends);
             held.count(&Ok(()));
             return Ok(Cas::issued(stamp));
         };
@@ -258,11 +261,11 @@ where
         let stamp = held.next_stamp();
         opens_lock(held, hash, entry, now);
         if let Some(Fresh::Word(_, bits)) = fresh {
-            held.overwrite(entry.at, *bits, stamp, expires);
-            self.settle_change(held, entry, weight, expires);
+            held.overwrite(entry.at, *bits, stamp, ends.shown);
+            self.settle_change(held, entry, weight, ends);
         } else if let Some(Fresh::Node(node)) = fresh.take() {
-            let old = held.replace(entry.at, node, stamp, expires);
-            let old_weight = self.settle_change(held, entry, weight, expires);
+            let old = held.replace(entry.at, node, stamp, ends.shown);
+            let old_weight = self.settle_change(held, entry, weight, ends);
             self.see_off(held, old, old_weight, Cause::Replaced);
         }
         held.count(&Ok(()));
@@ -277,10 +280,10 @@ where
         held: &mut HeldStripe<'_, K, V>,
         entry: &Live,
         weight: u32,
-        expires: Option<Tick>,
+        ends: Ends,
     ) -> u32 {
-        if expires.is_some() || entry.expires.is_some() {
-            held.schedule(entry.at, expires);
+        if ends.shown.is_some() || entry.expires.is_some() {
+            self.note_ends(held, entry.at, ends);
         }
         if !self.is_bounded {
             return 1;
@@ -345,16 +348,19 @@ where
             held.count(&admitted);
             admitted?;
             let entry = entry.ok_or(Refusal::Absent)?;
-            let expires = self.deadline(expiry, Some(&entry), now);
-            if expires != entry.expires || condition.is_token_of(&entry) {
+            let ends = self.ends(expiry, Some(&entry), now);
+            let changes = ends.latest != entry.expires;
+            if changes || condition.is_token_of(&entry) {
                 opens_lock(held, hash, &entry, now);
             }
-            if expires != entry.expires {
+            if changes {
                 let stamp = held.next_stamp();
-                held.restamp(entry.at, stamp, expires);
-                held.schedule(entry.at, expires);
+                held.restamp(entry.at, stamp, ends.shown);
+                self.note_ends(held, entry.at, ends);
             } else if condition.is_token_of(&entry) {
                 held.detach_lock(entry.at);
+            } else {
+                self.note_use(held, &entry, now);
             }
             Ok((held.value_for(entry.at, &guard), Cas::issued(held.stamp(entry.at))))
         });
@@ -420,6 +426,7 @@ where
                 };
                 let owned = key.as_ref().expect("an update decides once");
                 let weight = self.weigh(owned, &value);
+                let expiry = self.expiry_of(expiry, owned, &value);
                 if let Some(refusal) = self.too_heavy(weight) {
                     return Err(refusal);
                 }

@@ -31,12 +31,6 @@
 //! Table places per entry lie between 1.4 and 2.2, so that is 14 to 22 bytes for each entry if all
 //! have deadlines. Nothing before the first deadline.
 
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "nobody calls it outside of its tests until `store` does"
-)]
-
 mod lists;
 
 use crate::time::Tick;
