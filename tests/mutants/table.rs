@@ -166,8 +166,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "lapsed lock unmasked without the stripe lock",
         file: "store/read.rs",
-        find: "Standing::Live => Some(Found::new(&view, false)),",
-        replace: "Standing::Live | Standing::Lapsed => Some(Found::new(&view, false)),",
+        find: "Standing::Masked => Some(Found::new(&view, true)),",
+        replace: "Standing::Masked => Some(Found::new(&view, true)),
+            Standing::Lapsed => Some(Found::new(&view, false)),",
         model: "renew_against_lapse",
         bound: 3,
     },
@@ -182,8 +183,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "expired entry missed without the stripe lock",
         file: "store/read.rs",
-        find: "Standing::Live => Some(Found::new(&view, false)),",
-        replace: "Standing::Live => Some(Found::new(&view, false)),
+        find: "Standing::Masked => Some(Found::new(&view, true)),",
+        replace: "Standing::Masked => Some(Found::new(&view, true)),
             Standing::Expired => None,",
         model: "expiry_against_swap",
         bound: 3,
@@ -191,8 +192,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "expired entry removed without a second decision",
         file: "store/mod.rs",
-        find: "if expires.is_some_and(|at| at <= now.get()) {",
-        replace: "if expires.is_some() {",
+        find: "if shown.is_some_and(|at| at <= now.get()) {",
+        replace: "if shown.is_some() {",
         model: "touch_that_shortens",
         bound: 2,
     },
