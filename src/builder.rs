@@ -287,7 +287,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         self
     }
 
-    /// How long an entry lives whose writer gives no [`Expiry`](crate::Expiry), counted from each
+    /// How long an entry lives whose writer gives no [`Expiry`], counted from each
     /// such write; reading does not prolong it. Zero is gone at once, over 146 years is for ever.
     /// Default: for ever.
     ///

@@ -197,7 +197,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`BuildError::Bound`](crate::BuildError::Bound) if `max` is zero.
+    /// [`BuildError::Bound`] if `max` is zero.
     ///
     /// # Panics
     ///

@@ -480,7 +480,7 @@ where
     }
 
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
-    /// to [`Retired::hand_over`].
+    /// to [`Limbo::take`](super::limbo::Limbo::take).
     #[must_use]
     #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
