@@ -264,8 +264,8 @@ where
         self.stripes.iter().map(Stripe::len).sum()
     }
 
-    /// Runs `act` under the lock of the stripe that `hash` belongs to, then lets go of everything
-    /// that must not happen under it.
+    /// Runs `act` under the lock of the stripe that `hash` belongs to, then does some chores and lets
+    /// go of everything that must not happen under it.
     #[inline(always)]
     fn locked<'s, R, E: From<Reentrant>>(
         &'s self,
@@ -274,9 +274,16 @@ where
     ) -> Result<R, E> {
         let stripe = self.stripe(hash);
         stripe.prefetch(hash);
-        self.locked_stripe(stripe, act)
+        self.locked_stripe(stripe, |held, now| {
+            let done = act(held, now);
+            if held.has_chores(now) {
+                self.do_chores(held, now);
+            }
+            done
+        })
     }
 
+    /// The same without chores, for those who only look.
     #[inline(always)]
     fn locked_stripe<'s, R, E: From<Reentrant>>(
         &'s self,
@@ -288,11 +295,7 @@ where
         let held = Some(stripe.hold());
         let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        let done = act(held, &mut now);
-        if held.has_chores(&now) {
-            self.do_chores(held, &mut now);
-        }
-        done
+        act(held, &mut now)
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is

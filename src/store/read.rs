@@ -191,7 +191,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.locked(hash, |held, now| {
+        self.locked_stripe(self.stripe(hash), |held, now| {
             let entry = self.live(held, hash, is(key), now);
             if let Some(entry) = &entry {
                 self.note_use(held, entry, now);

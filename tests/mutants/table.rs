@@ -201,18 +201,38 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
         // Chores would remove the expired entry before anybody can revive it.
-        find: "        let mut now = Now { time: &self.time, sampled: None };
-        let held = Some(stripe.hold());
-        let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
-        let held = scope.held.as_mut().expect(\"held until the scope ends\");
-        let done = act(held, &mut now);
-        if held.has_chores(&now) {",
-        replace: "        let mut now = Now { time: &self.time, sampled: Some(self.time.now()) };
-        let held = Some(stripe.hold());
-        let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
-        let held = scope.held.as_mut().expect(\"held until the scope ends\");
-        let done = act(held, &mut now);
-        if false {",
+        find: "            if held.has_chores(now) {
+                self.do_chores(held, now);
+            }
+            done
+        })
+    }
+
+    /// The same without chores, for those who only look.
+    #[inline(always)]
+    fn locked_stripe<'s, R, E: From<Reentrant>>(
+        &'s self,
+        stripe: &'s StripeOf<K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let entered = reentry::enter()?;
+        let mut now = Now { time: &self.time, sampled: None };",
+        replace: "            if false {
+                self.do_chores(held, now);
+            }
+            done
+        })
+    }
+
+    /// The same without chores, for those who only look.
+    #[inline(always)]
+    fn locked_stripe<'s, R, E: From<Reentrant>>(
+        &'s self,
+        stripe: &'s StripeOf<K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let entered = reentry::enter()?;
+        let mut now = Now { time: &self.time, sampled: Some(self.time.now()) };",
         model: "late_touch_against_write_that_expired",
         bound: 3,
     },
