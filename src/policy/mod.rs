@@ -50,7 +50,8 @@ use weights::Weights;
 // `NEAR_SMALL` against `NEAR_MAIN`: with less of the one or more of the other the target no longer
 // rises where keys are swept up and down.
 
-/// Ghosts of the small queue, per entry.
+/// Ghosts of the small queue, per entry. More of them help loops and disk blocks, and cost hits
+/// where popularity is stable: keys seen twice by chance push out better ones.
 const SMALL_GHOSTS: u64 = 160;
 
 /// Ghosts of the main queue, per entry.
@@ -74,7 +75,8 @@ const NEAR_MAIN: u64 = 26;
 const WINDOW: u64 = 38;
 
 /// The part of its idle time that a main entry is judged by against a key that comes back.
-/// Less than all, so that the newcomer has to be clearly better.
+/// Less than all, so that the newcomer has to be clearly better: it decides about the target too,
+/// and with a fifth more than all of it a loop is no longer kept.
 const IDLE: u64 = 100;
 
 /// `share` parts of 128.
