@@ -52,7 +52,7 @@ use weights::Weights;
 
 /// Ghosts of the small queue, per entry. More of them help loops and disk blocks, and cost hits
 /// where popularity is stable: keys seen twice by chance push out better ones.
-const SMALL_GHOSTS: u64 = 160;
+const SMALL_GHOSTS: u64 = 144;
 
 /// Ghosts of the main queue, per entry.
 const MAIN_GHOSTS: u64 = 26;
