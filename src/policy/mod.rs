@@ -19,7 +19,9 @@
 //!   it was away for a shorter time than the main queue's next victim has been idle for.
 //! * The weight the small queue should have, its target, follows the ghosts: a key that a slightly
 //!   larger small queue would have kept raises it, one that a slightly larger main queue would have
-//!   kept lowers it.
+//!   kept lowers it. What the small queue gains the main queue loses, so that only a key that was
+//!   away for a shorter time than the main queue's next victim has been idle for counts: a loop
+//!   over a little more than there is room for would otherwise move all of it to the small queue.
 //! * The first fill goes to the main queue, so that a loop over a little more than there is room for
 //!   keeps its first part instead of losing everything.
 //!
@@ -46,7 +48,8 @@ use weights::Weights;
 // `NEAR_SMALL` against `NEAR_MAIN`: with less of the one or more of the other the target no longer
 // rises where keys are swept up and down.
 
-/// Ghosts of the small queue, per entry.
+/// Ghosts of the small queue, per entry. More of them help loops and disk blocks, and cost hits
+/// where popularity is stable: keys seen twice by chance push out better ones.
 const SMALL_GHOSTS: u64 = 144;
 
 /// Ghosts of the main queue, per entry.
@@ -60,21 +63,18 @@ const MOST_TARGET: u64 = 125;
 /// How many entries the target moves by.
 const STEP: u64 = 2;
 
-/// By how much a small queue that is "slightly larger" is so, of all entries. A loop that exceeds the
-/// capacity by less than this looks as if a larger small queue would help, which it does not.
+/// By how much a small queue that is "slightly larger" is so, of all entries.
 const NEAR_SMALL: u64 = 30;
 
 /// Likewise for the main queue.
 const NEAR_MAIN: u64 = 26;
 
-/// A key that was away for more misses than this, per entry, is a stranger.
-const HORIZON: u64 = 320;
-
 /// The part of the target in which uses do not count yet.
 const WINDOW: u64 = 38;
 
 /// The part of its idle time that a main entry is judged by against a key that comes back.
-/// Less than all, so that the newcomer has to be clearly better.
+/// Less than all, so that the newcomer has to be clearly better: it decides about the target too,
+/// and with a fifth more than all of it a loop is no longer kept.
 const IDLE: u64 = 100;
 
 /// `share` parts of 128.
@@ -106,8 +106,10 @@ pub(crate) trait Entries {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Arrival {
-    /// How many misses ago it arrived last, if its ghost is still there.
+    /// How many misses ago it arrived last, if it left the small queue and its ghost was still there.
     away: Option<u32>,
+    /// How many evictions from the main queue ago it left that, likewise.
+    from_main: Option<u32>,
 }
 
 /// Who has to go.
@@ -156,22 +158,13 @@ impl Policy {
         policy
     }
 
-    /// A key that is not there is about to be inserted. Asks the ghosts, and adapts the target.
+    /// A key that is not there is about to be inserted. Asks the ghosts.
     pub(crate) fn arrive(&mut self, hash: u64) -> Arrival {
         self.now = self.now.wrapping_add(1);
-        let room = self.room();
         let away = self.small_ghosts.take(hash, self.now);
-        let away = away.filter(|away| u64::from(*away) <= part(room, HORIZON));
         let from_main = self.main_ghosts.take(hash, self.outs);
-        let nearly_kept = self.small.entries().saturating_add(part(room, NEAR_SMALL));
-        let step = STEP.saturating_mul(self.mean_weight());
-        if away.is_some_and(|away| u64::from(away) <= nearly_kept) {
-            self.aim(self.target.saturating_add(step));
-        } else if from_main.is_some_and(|away| u64::from(away) <= part(room, NEAR_MAIN)) {
-            self.aim(self.target.saturating_sub(step));
-        }
         self.ghost_hits += u64::from(away.is_some() || from_main.is_some());
-        Arrival { away }
+        Arrival { away, from_main }
     }
 
     /// Chooses who goes, takes it out of its queue and remembers it in a ghost. The caller then
@@ -259,7 +252,10 @@ impl Policy {
         let Some(usage) = entries.usage(place).filter(|_| weight > 0) else { return };
         let weight = self.weights.get(place);
         let slot = Slot { place, stamp: self.now };
-        if self.belongs_to_main(&arrival, entries) {
+        let is_better =
+            arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries));
+        self.adapt(&arrival, is_better);
+        if is_better || (self.filling && self.main_has_room()) {
             self.main.push(slot, usage, weight);
         } else {
             self.small.push(slot, usage, weight);
@@ -273,12 +269,26 @@ impl Policy {
         }
     }
 
-    fn belongs_to_main(&mut self, arrival: &Arrival, entries: &impl Entries) -> bool {
-        let has_room = self.main.weight() < self.capacity.saturating_sub(self.target);
-        // While room is being filled for the first time, nobody has to make way. Later, room in the
-        // main queue is no reason: a key that comes back after long would take it from newcomers.
-        (self.filling && has_room)
-            || arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries))
+    /// Moves the target by what the ghosts said. `is_better`: the key would have been worth the
+    /// place of the main queue's next victim.
+    fn adapt(&mut self, arrival: &Arrival, is_better: bool) {
+        let room = self.room();
+        let near = |away: Option<u32>, limit| away.is_some_and(|away| u64::from(away) <= limit);
+        let small_enough = self.small.entries().saturating_add(part(room, NEAR_SMALL));
+        let step = STEP.saturating_mul(self.mean_weight());
+        if near(arrival.away, small_enough) {
+            if is_better {
+                self.aim(self.target.saturating_add(step));
+            }
+        } else if near(arrival.from_main, part(room, NEAR_MAIN)) {
+            self.aim(self.target.saturating_sub(step));
+        }
+    }
+
+    /// Asked while room is being filled for the first time, when nobody has to make way. Later, room
+    /// in the main queue is no reason: a key that comes back after long would take it from newcomers.
+    fn main_has_room(&self) -> bool {
+        self.main.weight() < self.capacity.saturating_sub(self.target)
     }
 
     /// Moves the hand to the next victim of the main queue and looks whether it has been idle for

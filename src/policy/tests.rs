@@ -275,10 +275,11 @@ fn hits(cache: &mut Small, count: u64, mut next: impl FnMut(u64) -> u64) -> u64 
 #[test]
 fn a_loop_that_is_too_long_keeps_what_fits() {
     let mut cache = Small::new(1000, false);
-    for _ in 0..2 {
-        hits(&mut cache, 1500, |n| n % 1500);
-        let hits = hits(&mut cache, 15_000, |n| n % 1500);
-        assert!(hits > 9000, "{hits} of at most 10000");
+    // Those just over the capacity tempt the small queue to grow.
+    for length in [1030, 1060, 1100, 1150, 1250, 1500] {
+        hits(&mut cache, length, |n| n % length);
+        let hits = hits(&mut cache, 30 * length, |n| n % length);
+        assert!(hits > 30 * 900, "{hits} of at most 30000 in a loop over {length}");
         cache.clear();
         cache.validate();
     }
