@@ -311,7 +311,7 @@ where
     #[must_use]
     pub(crate) fn reserve(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
         let entries = self.stripe.len();
-        let is_crowded = Table::<K, V>::is_crowded(entries, self.writer.displaced);
+        let is_crowded = self.table().is_crowded(entries, self.writer.displaced);
         if entries < self.table().capacity() && !is_crowded {
             return None;
         }

@@ -121,9 +121,10 @@ impl<K, V: 'static> Table<K, V> {
         Moves::of(self.len())
     }
 
-    /// Whether so many buckets between entries and their homes are too many.
-    pub(super) fn is_crowded(entries: usize, displaced: usize) -> bool {
-        displaced > 16 + entries / 4
+    /// Whether so many buckets between `entries` and their homes are too many, and a larger table
+    /// would help. It does not if keys cannot be told apart by their hashes.
+    pub(super) fn is_crowded(&self, entries: usize, displaced: usize) -> bool {
+        displaced > 16 + entries / 4 && entries > self.capacity() / 4 * 3
     }
 
     /// Whether a smaller table should take this one's place for `entries`.
