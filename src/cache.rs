@@ -2,6 +2,7 @@
 //!
 //! Writes, key locks and counters have files of their own below `cache/`.
 
+mod bulk;
 mod counters;
 mod locks;
 mod writes;

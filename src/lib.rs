@@ -153,14 +153,14 @@ pub use error::{
     BuildError, CounterError, LockError, Refusal, RetryError, UnlockError, WriteError,
 };
 pub use expiry::Expiry;
-pub use iter::Iter;
+pub use iter::{Drain, Iter};
 pub use key_lock::KeyLock;
 pub use put::Put;
 pub use removal::{Cause, Removal};
 pub use retry::Retry;
 pub use session::{Ref, Session, SessionIter};
 pub use stamp::{Cas, InvalidCas};
-pub use stats::Stats;
+pub use stats::{Stats, StripeLoad};
 pub use time::{Clock, ManualClock, SystemClock};
 pub use update::{Retried, Update, Updated};
 pub use versioned::{Reread, Versioned};

@@ -35,6 +35,17 @@ fn a_bound_of_nothing_is_an_error() {
 }
 
 #[test]
+fn those_that_are_taken_out_in_several_turns_are_all_counted() {
+    let clock = ManualClock::new();
+    let cache = Cache::builder().clock(clock.clone()).stripes(1).build().unwrap();
+    for key in 0..5000 {
+        cache.insert_with(key, key, Expiry::After(SECOND)).unwrap();
+    }
+    clock.advance(SECOND);
+    assert_eq!((cache.expire_due(), cache.stats().expired), (5000, 5000));
+}
+
+#[test]
 fn what_is_used_stays() {
     let cache = Cache::builder().max_entries(200).build().unwrap();
     for key in 0..10_000u64 {

@@ -449,6 +449,11 @@ where
         if worthwhile { self.rebuild(buckets, track) } else { None }
     }
 
+    /// How many entries the table has places for.
+    pub(crate) fn slots(&self) -> usize {
+        self.table().slots()
+    }
+
     fn rebuild(&mut self, buckets: usize, track: bool) -> Option<Moves> {
         let old = self.table();
         let fresh = Table::new(buckets);

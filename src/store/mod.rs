@@ -8,6 +8,7 @@
 //! anything is modified, so a panic there leaves the entry as it was.
 
 mod bound;
+mod bulk;
 mod counter;
 mod key_lock;
 mod outbox;
@@ -267,16 +268,28 @@ where
         stripe: &'s Stripe<K, V, Upkeep<K, V>>,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
+        self.locked_without_chores(stripe, |held, now| {
+            let done = act(held, now);
+            if held.has_chores(now) {
+                self.do_chores(held, now);
+            }
+            done
+        })
+    }
+
+    /// As [`locked_stripe`](Self::locked_stripe), for who counts or takes out by himself.
+    #[inline(always)]
+    fn locked_without_chores<'s, R, E: From<Reentrant>>(
+        &'s self,
+        stripe: &'s Stripe<K, V, Upkeep<K, V>>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let entered = reentry::enter()?;
         let mut now = Now { time: &self.time, sampled: None };
         let held = Some(stripe.hold());
         let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        let done = act(held, &mut now);
-        if held.has_chores(&now) {
-            self.do_chores(held, &mut now);
-        }
-        done
+        act(held, &mut now)
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -453,7 +466,7 @@ where
         for stripe in &self.stripes {
             loop {
                 // The lock is let go of in between, so that nobody waits for long.
-                let (found, all) = self.locked_stripe(stripe, |held, now| {
+                let (found, all) = self.locked_without_chores(stripe, |held, now| {
                     if held.wheel.is_empty() {
                         return Ok((0, true));
                     }
