@@ -5,6 +5,8 @@
 mod bulk;
 mod counters;
 mod locks;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod writes;
 
 use std::fmt;

@@ -131,9 +131,13 @@ mod key_lock;
 mod policy;
 mod put;
 mod raw;
+#[cfg(feature = "metrics")]
+mod recording;
 mod removal;
 mod retry;
 mod session;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod stamp;
 mod stats;
 mod store;
@@ -159,6 +163,8 @@ pub use put::Put;
 pub use removal::{Cause, Removal};
 pub use retry::Retry;
 pub use session::{Ref, Session, SessionIter};
+#[cfg(feature = "serde")]
+pub use snapshot::{RestoreError, Restored, Snapshot};
 pub use stamp::{Cas, InvalidCas};
 pub use stats::{Stats, StripeLoad};
 pub use time::{Clock, ManualClock, SystemClock};

@@ -96,6 +96,20 @@ fn the_probe_tells_yes_from_no() {
     assert!(facts.iter().all(|(_, found, expected)| found == expected));
 }
 
+#[cfg(feature = "serde")]
+#[test]
+fn snapshots_go_where_their_entries_may() {
+    use caskade::{RestoreError, Restored, Snapshot};
+    let facts = facts! {
+        Snapshot<K, V>: true true;
+        Snapshot<Rc<u8>, V>: false false;
+        Snapshot<K, Cell<u8>>: true false;
+        Restored: true true;
+        RestoreError: true true;
+    };
+    assert!(facts.iter().all(|(_, found, expected)| found == expected), "{facts:#?}");
+}
+
 fn is_send_and_static<T: Send + 'static>(_: &T) {}
 
 #[test]

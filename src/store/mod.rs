@@ -14,6 +14,8 @@ mod key_lock;
 mod outbox;
 mod read;
 mod reentry;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod wait;
 mod write;
 

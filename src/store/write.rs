@@ -272,7 +272,7 @@ where
     /// Tells those who keep something beside the table that the entry's value has changed. Returns
     /// what the old one weighed.
     #[inline]
-    fn settle_change(
+    pub(super) fn settle_change(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         entry: &Live,
