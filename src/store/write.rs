@@ -124,18 +124,18 @@ where
 
     /// Runs `write`, enlarging the share of its stripe as long as that is too small.
     #[inline]
-    pub(super) fn with_share<T, E: From<Reentrant>>(
+    pub(super) fn with_share<T>(
         &self,
         hash: u64,
-        mut write: impl FnMut() -> Result<Result<T, Lack>, E>,
-    ) -> Result<T, E> {
+        mut write: impl FnMut() -> Result<Result<T, Lack>, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut alone = None;
         loop {
             match write()? {
                 Ok(done) => return Ok(done),
                 Err(lack) => {
                     alone = alone.or_else(|| self.move_room_alone());
-                    self.enlarge_share(hash, lack)?;
+                    self.enlarge_share(hash, &lack)?;
                 }
             }
         }
