@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::epoch;
-use crate::error::{Reentrant, Refusal, WriteError};
+use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, from_bits, is_word, to_bits};
