@@ -19,7 +19,7 @@ fn slots<S>(cache: &Cache<u64, String, S>) -> u64 {
 fn fill<S: std::hash::BuildHasher>(cache: &Cache<u64, String, S>, keys: u64) {
     for key in 0..keys {
         let expiry = if key % 2 == 0 { Expiry::After(HOUR) } else { Expiry::Never };
-        cache.insert_with(key, key.to_string(), expiry).unwrap();
+        cache.insert_with(key, key.to_string(), expiry).expect("free");
     }
 }
 

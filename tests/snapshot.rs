@@ -17,11 +17,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const LARGEST: u64 = 3 << 61;
 
 fn through_text(snapshot: &Snapshot<u64, String>) -> Snapshot<u64, String> {
-    serde_json::from_str(&serde_json::to_string(snapshot).unwrap()).unwrap()
+    serde_json::from_str(&serde_json::to_string(snapshot).expect("well-formed"))
+        .expect("well-formed")
 }
 
 fn through_bytes(snapshot: &Snapshot<u64, String>) -> Snapshot<u64, String> {
-    postcard::from_bytes(&postcard::to_stdvec(snapshot).unwrap()).unwrap()
+    postcard::from_bytes(&postcard::to_stdvec(snapshot).expect("well-formed")).expect("well-formed")
 }
 
 fn entry(key: u64, stamp: u64) -> Value {
@@ -29,7 +30,7 @@ fn entry(key: u64, stamp: u64) -> Value {
 }
 
 fn handmade(entries: &[Value]) -> Snapshot<u64, String> {
-    serde_json::from_value(json!({ "format": 1, "entries": entries })).unwrap()
+    serde_json::from_value(json!({ "format": 1, "entries": entries })).expect("well-formed")
 }
 
 fn stored(count: usize) -> Restored {
@@ -45,7 +46,7 @@ fn cas_of<V: Clone + Send + Sync, S: std::hash::BuildHasher>(
 where
     V: 'static,
 {
-    cache.get_with_cas(&key).unwrap().cas().unwrap()
+    cache.get_with_cas(&key).expect("well-formed").cas().expect("well-formed")
 }
 
 #[test]

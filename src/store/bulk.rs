@@ -124,7 +124,7 @@ where
     /// What each stripe holds.
     pub(crate) fn loads(&self) -> Result<Vec<StripeLoad>, Reentrant> {
         let load = |stripe| {
-            self.locked_without_chores(stripe, |held, _| {
+            self.locked_stripe(stripe, |held, _| {
                 let entries = stripe.len() as u64;
                 let policy = held.policy.as_ref();
                 Ok::<_, Reentrant>(StripeLoad {

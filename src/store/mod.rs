@@ -251,8 +251,8 @@ where
         self.stripes.iter().map(Stripe::len).sum()
     }
 
-    /// Runs `act` under the lock of the stripe that `hash` belongs to, then lets go of everything
-    /// that must not happen under it.
+    /// Runs `act` under the lock of the stripe that `hash` belongs to, then does some chores and lets
+    /// go of everything that must not happen under it.
     #[inline(always)]
     fn locked<'s, R, E: From<Reentrant>>(
         &'s self,
@@ -261,16 +261,7 @@ where
     ) -> Result<R, E> {
         let stripe = self.stripe(hash);
         stripe.prefetch(hash);
-        self.locked_stripe(stripe, act)
-    }
-
-    #[inline(always)]
-    fn locked_stripe<'s, R, E: From<Reentrant>>(
-        &'s self,
-        stripe: &'s Stripe<K, V, Upkeep<K, V>>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        self.locked_without_chores(stripe, |held, now| {
+        self.locked_stripe(stripe, |held, now| {
             let done = act(held, now);
             if held.has_chores(now) {
                 self.do_chores(held, now);
@@ -279,9 +270,9 @@ where
         })
     }
 
-    /// As [`locked_stripe`](Self::locked_stripe), for who counts or takes out by himself.
+    /// The same without chores, for those who only look.
     #[inline(always)]
-    fn locked_without_chores<'s, R, E: From<Reentrant>>(
+    fn locked_stripe<'s, R, E: From<Reentrant>>(
         &'s self,
         stripe: &'s Stripe<K, V, Upkeep<K, V>>,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
@@ -468,7 +459,7 @@ where
         for stripe in &self.stripes {
             loop {
                 // The lock is let go of in between, so that nobody waits for long.
-                let (found, all) = self.locked_without_chores(stripe, |held, now| {
+                let (found, all) = self.locked_stripe(stripe, |held, now| {
                     if held.wheel.is_empty() {
                         return Ok((0, true));
                     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::epoch::Guard;
 use crate::error::{Reentrant, Refusal};
+use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, ValueRef};
 use crate::removal::Cause;
@@ -118,7 +119,8 @@ where
         (stamp, life): (u64, Option<Duration>),
         now: &mut Now<'_>,
     ) -> Result<(), Lack> {
-        let expires = life.and_then(|life| now.get().checked_add(life));
+        let expiry = life.map_or(Expiry::Never, Expiry::After);
+        let expires = self.deadline(expiry, entry, now);
         if let Some(entry) = entry {
             self.room_for_change(held, entry.at, weight)?;
             opens_lock(held, hash, entry, now);
