@@ -207,7 +207,7 @@ fn the_listener_sees_what_is_replaced() {
 }
 
 #[test]
-fn somebody_who_waits_for_a_lapsed_lock_is_not_forgotten() {
+fn a_lapsed_lock_does_not_survive_the_restore() {
     let clock = ManualClock::new();
     let cache = Cache::builder().clock(clock.clone()).build().unwrap();
     cache.insert(1u64, 1u64).unwrap();
