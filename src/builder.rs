@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Cache;
 use crate::Expiry;
 use crate::error::BuildError;
-use crate::hash::MAX_STRIPES;
+use crate::hash::{MAX_STRIPES, random};
 use crate::removal::Removal;
 use crate::store::{
     Bound, ExpiryPolicy, Listener, Parts, Settings, Store, Weigher, is_possible_idle,
@@ -488,7 +488,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             bound: self.max.map(|max| Bound::new(max, self.weigher)),
             listener: self.listener,
         };
-        let store = Store::new(bits, self.initial_entries, seed(), parts);
+        let store = Store::new(bits, self.initial_entries, random(), parts);
         Ok(Cache::from_store(Arc::new(store)))
     }
 
@@ -516,11 +516,6 @@ const WEIGHED_STRIPES: u64 = 16;
 fn default_stripes() -> usize {
     let processors = std::thread::available_parallelism().map_or(16, usize::from);
     (4 * processors).clamp(64, MAX_STRIPES)
-}
-
-/// Where a cache's stamps begin: at random, so that a stamp of another cache is refused.
-fn seed() -> u64 {
-    if crate::sync::MODELLED { 0 } else { ahash::RandomState::new().hash_one(0u8) }
 }
 
 impl<K, V, S> fmt::Debug for CacheBuilder<K, V, S> {

@@ -2,8 +2,11 @@
 //!
 //! Writes, key locks and counters have files of their own below `cache/`.
 
+mod bulk;
 mod counters;
 mod locks;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod writes;
 
 use std::fmt;

@@ -13,6 +13,11 @@
 /// Upper limit of the stripe count: the stripe index takes the top 16 bits.
 pub(crate) const MAX_STRIPES: usize = 1 << 16;
 
+/// A random number, for stamps to begin with: so that a stamp of another cache is refused.
+pub(crate) fn random() -> u64 {
+    if crate::sync::MODELLED { 0 } else { ahash::RandomState::new().hash_one(0u8) }
+}
+
 /// Spreads the hasher's bits over all 64. A multiplication by an odd constant moves low bits up,
 /// the shift brings the mixed half down to the bits that choose the bucket.
 #[inline]

@@ -12,6 +12,7 @@
 //! * [Bounds](#bounds)
 //! * [Memory](#memory)
 //! * [User code](#user-code)
+//! * [Features](#features)
 //! * [Names elsewhere](#names-elsewhere)
 //!
 //! # Usage
@@ -65,6 +66,8 @@
 //! up one by one, [`clear`](Cache::clear) goes stripe by stripe, [`len`](Cache::len) adds up
 //! stripes. [`iter`](Cache::iter) sees an entry that is there all the while exactly once, and one
 //! that comes, goes or changes meanwhile in its old state, its new state or not at all.
+//! [`retain`](Cache::retain) and [`drain`](Cache::drain) walk in the same way; each of their removals
+//! is an operation of its own.
 //!
 //! # Locking keys
 //!
@@ -123,8 +126,19 @@
 //! was, and nothing is poisoned. A panic in `Drop` of a value that is dropped later, by whatever
 //! thread, and in a waker, is swallowed. Inside [`update`](Cache::update)'s closure the cache can be
 //! read, where deadlines are judged by the clock alone; writes of any cache are refused there, and
-//! [`clear`](Cache::clear), [`reclaim`](Cache::reclaim), [`stats`](Cache::stats) and
-//! [`lock_remaining`](Cache::lock_remaining), which have no error to return, panic.
+//! [`clear`](Cache::clear), [`retain`](Cache::retain), [`drain`](Cache::drain),
+//! [`reclaim`](Cache::reclaim), [`shrink_to_fit`](Cache::shrink_to_fit), [`stats`](Cache::stats),
+//! [`stripe_loads`](Cache::stripe_loads) and [`lock_remaining`](Cache::lock_remaining), which have no
+//! error to return, panic.
+//!
+//! # Features
+//!
+//! None is on by default, and none costs anything where it is not used.
+//!
+//! | feature | adds | dependency |
+//! |---|---|---|
+//! | `serde` | `Cache::snapshot` and `Cache::restore`: entries with versions and remaining lives | serde |
+//! | `metrics` | `Stats::record_metrics`: the statistics as metrics | metrics |
 //!
 //! # Names elsewhere
 //!
@@ -156,9 +170,13 @@ mod key_lock;
 mod policy;
 mod put;
 mod raw;
+#[cfg(feature = "metrics")]
+mod recording;
 mod removal;
 mod retry;
 mod session;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod stamp;
 mod stats;
 mod store;
@@ -178,14 +196,16 @@ pub use error::{
     BuildError, CounterError, LockError, Refusal, RetryError, UnlockError, WriteError,
 };
 pub use expiry::Expiry;
-pub use iter::Iter;
+pub use iter::{Drain, Iter};
 pub use key_lock::KeyLock;
 pub use put::Put;
 pub use removal::{Cause, Removal};
 pub use retry::Retry;
 pub use session::{Ref, Session, SessionIter};
+#[cfg(feature = "serde")]
+pub use snapshot::{RestoreError, Restored, Snapshot};
 pub use stamp::{Cas, InvalidCas};
-pub use stats::Stats;
+pub use stats::{Stats, StripeLoad};
 pub use time::{Clock, ManualClock, SystemClock};
 pub use update::{Retried, Update, Updated};
 pub use versioned::{Reread, Versioned};

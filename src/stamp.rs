@@ -128,10 +128,19 @@ impl std::error::Error for InvalidCas {}
 pub(crate) struct StampSource {
     last: u64,
     step: u32,
+    /// Whether the stripe has entries with stamps that were drawn elsewhere.
+    has_adopted: bool,
 }
 
 /// Stamps use the low 63 bits, so that a node can keep one bit beside them.
 pub(crate) const STAMP_BITS: u32 = 63;
+
+/// Larger stamps are not adopted: at least 2^61 must be left to draw.
+#[cfg(feature = "serde")]
+pub(crate) const MOST_ADOPTED: u64 = 3 << 61;
+
+#[cfg(feature = "serde")]
+pub(crate) const MOST_LEAP: u64 = 1 << 48;
 
 impl StampSource {
     /// The source of stripe `index` of `stripes`. `seed` chooses where the cache's stamps begin;
@@ -139,7 +148,11 @@ impl StampSource {
     pub(crate) fn new(index: usize, stripes: usize, seed: u64) -> Self {
         let start = seed >> (64 - (STAMP_BITS - 1));
         let last = start - start % stripes as u64 + index as u64;
-        Self { last, step: u32::try_from(stripes).expect("at most 65536 stripes") }
+        Self {
+            last,
+            step: u32::try_from(stripes).expect("at most 65536 stripes"),
+            has_adopted: false,
+        }
     }
 
     /// The number of this stripe, and of how many.
@@ -147,9 +160,23 @@ impl StampSource {
         ((self.last % u64::from(self.step)) as usize, self.step as usize)
     }
 
-    /// Whether `stamp` may have come from here.
-    pub(crate) fn has_issued(&self, stamp: u64) -> bool {
-        stamp <= self.last && (self.last - stamp) % u64::from(self.step) == 0
+    /// Whether an entry may carry `stamp`.
+    pub(crate) fn knows(&self, stamp: u64) -> bool {
+        let own = |stamp| (self.last - stamp) % u64::from(self.step) == 0;
+        stamp <= self.last && (self.has_adopted || own(stamp))
+    }
+
+    /// From now on the stripe may have entries with stamps up to `largest` that were drawn
+    /// elsewhere, so none of those is drawn here any more. If they have not all been drawn already,
+    /// the source leaps over `leap` more.
+    #[cfg(feature = "serde")]
+    pub(crate) fn adopt(&mut self, largest: u64, leap: u64) {
+        debug_assert!(largest <= MOST_ADOPTED && leap <= MOST_LEAP);
+        self.has_adopted = true;
+        if self.last < largest {
+            let step = u64::from(self.step);
+            self.last += (largest + leap - self.last).div_ceil(step) * step;
+        }
     }
 
     /// The next stamp: never zero, never all ones, never seen before.
@@ -173,6 +200,24 @@ mod tests {
                 assert!((0..100).all(|_| seen.insert(source.next())));
             }
             assert!(!seen.contains(&0));
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn adopted_stamps_are_not_drawn_and_stripes_stay_apart() {
+        for (largest, leap) in [(1, 0), (1000, 0), (1001, 77), (MOST_ADOPTED, MOST_LEAP)] {
+            let mut seen = std::collections::HashSet::new();
+            for index in 0..4 {
+                let mut source = StampSource::new(index, 4, 0);
+                assert!((0..50).all(|_| seen.insert(source.next())));
+                assert!(!source.knows(source.last - 1));
+                source.adopt(largest, leap);
+                assert!(source.knows(largest) && source.place() == (index, 4));
+                assert!((0..50).all(|_| seen.insert(source.next())));
+                assert!(source.last > largest && source.last >> (STAMP_BITS - 1) <= 1);
+                assert!(!seen.contains(&largest) || largest < 200, "{largest} was drawn");
+            }
         }
     }
 

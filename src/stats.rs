@@ -68,6 +68,34 @@ pub struct Stats {
     pub waiting_weight: u64,
 }
 
+/// What one stripe holds; see [`Cache::stripe_loads`](crate::Cache::stripe_loads).
+///
+/// # Examples
+///
+/// ```
+/// use caskade::Cache;
+///
+/// let cache = Cache::builder().max_entries(1000).stripes(2).build()?;
+/// cache.insert("k", 1)?;
+/// let loads = cache.stripe_loads();
+/// assert_eq!(loads.iter().filter_map(|load| load.capacity).sum::<u64>(), 1000);
+/// let fullest = loads.iter().max_by_key(|load| load.weight).ok_or("no stripes")?;
+/// assert_eq!((fullest.entries, fullest.weight), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StripeLoad {
+    /// Entries present, those that have expired unnoticed included.
+    pub entries: u64,
+    /// What they weigh together, by the unit of the bound. Without a bound, their number.
+    pub weight: u64,
+    /// The stripe's share of the bound at the moment. `None` without a bound.
+    pub capacity: Option<u64>,
+    /// The places in the stripe's table. It grows when four out of five are taken.
+    pub slots: u64,
+}
+
 /// What a stripe counts under its lock. The rare ones lie apart, so that what every write touches
 /// fits one cache line.
 #[derive(Clone, Debug, Default)]

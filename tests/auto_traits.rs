@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use caskade::{
-    BuildError, Cache, CacheBuilder, Cas, CounterError, Expiry, Iter, KeyLock, LockError,
+    BuildError, Cache, CacheBuilder, Cas, CounterError, Drain, Expiry, Iter, KeyLock, LockError,
     ManualClock, Put, Ref, Refusal, Reread, Retried, Retry, RetryError, Session, SessionIter,
-    Stats, SystemClock, UnlockError, Update, Updated, Versioned, WriteError,
+    Stats, StripeLoad, SystemClock, UnlockError, Update, Updated, Versioned, WriteError,
 };
 
 /// Says whether `T` has a trait: the inherent constant exists only if the bound holds, and is then
@@ -56,6 +56,7 @@ fn types_are_send_and_sync_as_they_should_be() {
         Ref<'static, V>: false false;
         SessionIter<'static, K, V>: false false;
         Iter<'static, K, V>: false false;
+        Drain<'static, K, V>: false false;
         ManualClock: true true;
         SystemClock: true true;
         Cas: true true;
@@ -68,6 +69,7 @@ fn types_are_send_and_sync_as_they_should_be() {
         Versioned<V>: true true;
         Reread<V>: true true;
         Stats: true true;
+        StripeLoad: true true;
         Refusal: true true;
         BuildError: true true;
         LockError: true true;
@@ -92,6 +94,20 @@ fn types_are_send_and_sync_as_they_should_be() {
 fn the_probe_tells_yes_from_no() {
     let facts = facts! { u8: true true; Rc<u8>: false false; Cell<u8>: true false; };
     assert!(facts.iter().all(|(_, found, expected)| found == expected));
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn snapshots_go_where_their_entries_may() {
+    use caskade::{RestoreError, Restored, Snapshot};
+    let facts = facts! {
+        Snapshot<K, V>: true true;
+        Snapshot<Rc<u8>, V>: false false;
+        Snapshot<K, Cell<u8>>: true false;
+        Restored: true true;
+        RestoreError: true true;
+    };
+    assert!(facts.iter().all(|(_, found, expected)| found == expected), "{facts:#?}");
 }
 
 fn is_send_and_static<T: Send + 'static>(_: &T) {}

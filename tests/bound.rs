@@ -1,11 +1,15 @@
 //! Bounded caches: the bound holds at every instant, and who goes.
 
+#[path = "support/guarded.rs"]
+mod guarded;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use caskade::{BuildError, Cache, Cause, Expiry, ManualClock, Refusal, Update};
+use guarded::guarded;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,6 +36,17 @@ fn a_bound_of_nothing_is_an_error() {
     assert_eq!(nothing.unwrap_err(), BuildError::Bound);
     let nothing = Cache::<u32, u32>::builder().max_weight(0, |_, _| 1).build();
     assert_eq!(nothing.unwrap_err(), BuildError::Bound);
+}
+
+#[test]
+fn those_that_are_taken_out_in_several_turns_are_all_counted() {
+    let clock = ManualClock::new();
+    let cache = Cache::builder().clock(clock.clone()).stripes(1).build().unwrap();
+    for key in 0..5000 {
+        cache.insert_with(key, key, Expiry::After(SECOND)).unwrap();
+    }
+    clock.advance(SECOND);
+    assert_eq!((cache.expire_due(), cache.stats().expired), (5000, 5000));
 }
 
 #[test]
@@ -342,4 +357,34 @@ fn counters_are_changed_in_place_even_with_a_listener() {
     assert_eq!(calls.load(Ordering::Relaxed), 0);
     cache.insert("k", 5).unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+/// The hash is asked for after the weight was found to be within the bound.
+#[test]
+fn a_value_that_becomes_too_heavy_on_its_way_in_comes_back() {
+    #[derive(PartialEq, Eq, Debug)]
+    struct Key(u32);
+    static MEANWHILE: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+    impl std::hash::Hash for Key {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            let meanwhile = MEANWHILE.lock().unwrap().take();
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
+            self.0.hash(state);
+        }
+    }
+    let (refused, light) = guarded(|| {
+        let weigh = |_: &Key, weight: &u32| *weight;
+        let cache = Cache::builder().max_weight(1000, weigh).stripes(4).build().unwrap();
+        cache.insert(Key(1), 10).unwrap();
+        let handle = cache.clone();
+        *MEANWHILE.lock().unwrap() = Some(Box::new(move || handle.set_bound(100).unwrap()));
+        let refused = cache.insert(Key(2), 500).unwrap_err();
+        cache.validate();
+        (refused, cache.get(&Key(1)))
+    });
+    assert_eq!(refused.refusal(), Refusal::TooHeavy { weight: 500, max: 100 });
+    assert_eq!(refused.into_rejected(), (Key(2), 500));
+    assert_eq!(light, Some(10), "nobody had to go for it");
 }

@@ -236,6 +236,12 @@ where
         self.writer.stamps.next()
     }
 
+    /// Makes sure that no stamp up to `largest` is drawn from now on.
+    #[cfg(feature = "serde")]
+    pub(crate) fn adopt_stamps(&mut self, largest: u64, leap: u64) {
+        self.writer.stamps.adopt(largest, leap);
+    }
+
     #[inline]
     pub(crate) fn stamp(&self, at: At) -> u64 {
         self.node(at).stamp()
@@ -417,7 +423,7 @@ where
             let token = node.lock_state().map(|lock| lock.token);
             for stamp in token.into_iter().chain([node.stamp()]) {
                 assert!(stamps.insert(stamp), "a stamp is there twice");
-                assert!(self.writer.stamps.has_issued(stamp), "a stamp nobody drew");
+                assert!(self.writer.stamps.knows(stamp), "a stamp nobody drew");
             }
         }
     }
@@ -457,6 +463,11 @@ where
         let spacious = self.table().is_spacious_for(self.stripe.len());
         let worthwhile = if tight { buckets < self.table().len() } else { spacious };
         if worthwhile { self.rebuild(buckets, track) } else { None }
+    }
+
+    /// How many entries the table has places for.
+    pub(crate) fn slots(&self) -> usize {
+        self.table().slots()
     }
 
     fn rebuild(&mut self, buckets: usize, track: bool) -> Option<Moves> {

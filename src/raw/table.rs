@@ -132,6 +132,10 @@ impl<K, V: 'static> Table<K, V> {
         self.len() >= 4 * SPARE && self.capacity() / 8 > entries
     }
 
+    pub(super) fn slots(&self) -> usize {
+        self.len() * SLOTS
+    }
+
     /// How many entries fit before the table should grow.
     pub(super) fn capacity(&self) -> usize {
         self.len() * SLOTS * LOAD.0 / LOAD.1

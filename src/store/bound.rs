@@ -28,8 +28,12 @@ pub(crate) struct Bound<K, V> {
     stripes: u64,
 }
 
-/// A stripe has too small a share for what is to be let in, by this much.
-pub(super) struct Lack(u64);
+/// A stripe has too small a share for what is to be let in.
+pub(super) struct Lack {
+    weight: u32,
+    /// How much is missing.
+    missing: u64,
+}
 
 impl<K, V> Bound<K, V> {
     pub(crate) fn new(max: u64, weigher: Option<Box<Weigher<K, V>>>) -> Self {
@@ -179,13 +183,13 @@ where
     fn secure_share(&self, held: &mut HeldStripe<'_, K, V>, weight: u32) -> Result<(), Lack> {
         let index = held.index;
         let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return Ok(()) };
-        let (share, weight) = (bound.share(index), u64::from(weight));
-        if policy.capacity() < share && policy.used() + weight > policy.capacity() {
+        let (share, needed) = (bound.share(index), u64::from(weight));
+        if policy.capacity() < share && policy.used() + needed > policy.capacity() {
             // Others have lent from this stripe's share; some of it may be back.
             policy.set_capacity(policy.capacity() + bound.take_spare(share - policy.capacity()));
         }
-        if weight > policy.capacity() {
-            return Err(Lack(weight - policy.capacity()));
+        if needed > policy.capacity() {
+            return Err(Lack { weight, missing: needed - policy.capacity() });
         }
         Ok(())
     }
@@ -239,8 +243,13 @@ where
 
     /// Enlarges the share of the stripe of `hash` at the expense of all others. The caller holds no
     /// stripe lock, and looks again: somebody may have been faster to use the room.
-    pub(super) fn enlarge_share(&self, hash: u64, Lack(lack): Lack) -> Result<(), Reentrant> {
+    pub(super) fn enlarge_share(&self, hash: u64, lack: &Lack) -> Result<(), Refusal> {
         let Some(bound) = &self.bound else { return Ok(()) };
+        // The bound may have become smaller since the caller looked at it.
+        if let Some(refusal) = self.too_heavy(lack.weight) {
+            return Err(refusal);
+        }
+        let lack = lack.missing;
         let home = hash::stripe(hash, self.stripe_bits);
         let mut room = bound.take_spare(lack);
         // First from each stripe no more than half of what it has, then whatever there is.

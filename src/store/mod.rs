@@ -8,12 +8,15 @@
 //! anything is modified, so a panic there leaves the entry as it was.
 
 mod bound;
+mod bulk;
 mod counter;
 mod idle;
 mod key_lock;
 mod outbox;
 mod read;
 mod reentry;
+#[cfg(feature = "serde")]
+mod snapshot;
 mod wait;
 mod write;
 

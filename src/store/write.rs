@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::epoch;
-use crate::error::{Reentrant, Refusal, WriteError};
+use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, from_bits, is_word, to_bits};
@@ -125,18 +125,18 @@ where
 
     /// Runs `write`, enlarging the share of its stripe as long as that is too small.
     #[inline]
-    pub(super) fn with_share<T, E: From<Reentrant>>(
+    pub(super) fn with_share<T>(
         &self,
         hash: u64,
-        mut write: impl FnMut() -> Result<Result<T, Lack>, E>,
-    ) -> Result<T, E> {
+        mut write: impl FnMut() -> Result<Result<T, Lack>, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut alone = None;
         loop {
             match write()? {
                 Ok(done) => return Ok(done),
                 Err(lack) => {
                     alone = alone.or_else(|| self.move_room_alone());
-                    self.enlarge_share(hash, lack)?;
+                    self.enlarge_share(hash, &lack)?;
                 }
             }
         }
@@ -275,7 +275,7 @@ where
     /// Tells those who keep something beside the table that the entry's value has changed. Returns
     /// what the old one weighed.
     #[inline]
-    fn settle_change(
+    pub(super) fn settle_change(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         entry: &Live,
