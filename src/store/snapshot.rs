@@ -120,18 +120,18 @@ where
         now: &mut Now<'_>,
     ) -> Result<(), Lack> {
         let expiry = life.map_or(Expiry::Never, Expiry::After);
-        let expires = self.deadline(expiry, entry, now);
+        let ends = self.ends(expiry, entry, now);
         if let Some(entry) = entry {
             self.room_for_change(held, entry.at, weight)?;
             opens_lock(held, hash, entry, now);
             let node = fresh.take().expect(NOTHING_CONSUMED);
-            let old = held.replace(entry.at, node, stamp, expires);
-            let old_weight = self.settle_change(held, entry, weight, expires);
+            let old = held.replace(entry.at, node, stamp, ends.shown);
+            let old_weight = self.settle_change(held, entry, weight, ends);
             self.see_off(held, old, old_weight, Cause::Replaced);
         } else {
             let arrival = self.room_for_new(held, hash, weight)?;
             let node = fresh.take().expect(NOTHING_CONSUMED);
-            self.publish(held, node, (arrival, weight), stamp, expires);
+            self.publish(held, node, (arrival, weight), stamp, ends);
         }
         held.count(&Ok(()));
         Ok(())
