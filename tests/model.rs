@@ -58,4 +58,11 @@ setups! {
     many_stripes_with_time_to_live 3
     constant_hash 4
     many_keys_in_one_place 5
+    listener 6
+    few_entries_and_listener 7
+    few_entries_with_time_to_live 8
+    many_entries_in_one_place_and_listener 9
+    weight_with_time_to_live_and_listener 10
+    weight_in_many_stripes_and_listener 11
+    weight_in_many_stripes_with_time_to_live 12
 }
