@@ -378,6 +378,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
                 assert_ne!(self.told.front(), Some(&told), "nobody did this\n{self:?}");
             }
         }
+        for gone in &evicted {
+            self.assert_locked_goes_last(gone, need);
+        }
         self.assert_room_was_needed(&evicted);
         self.assert_within_bound();
         self.weighed =
@@ -400,8 +403,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         }
     }
 
-    /// The model's entry of the key goes. Returns what it weighed.
-    fn evict(&mut self, told: &Told, need: Need) -> u32 {
+    /// The model's entry of the key goes.
+    fn evict(&mut self, told: &Told, need: Need) -> Entry {
         let key = told.key;
         assert_ne!(need, Need::Key(key), "a write evicts its own key\n{self:?}");
         let state = &mut self.states[key];
@@ -411,27 +414,36 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         assert_eq!(expected, Some((told.value, told.cas)), "{told:?}\n{self:?}");
         let gone = gone.expect("compared just now");
         assert_ne!(gone.weight, 0, "what weighs nothing is pinned: {told:?}\n{self:?}");
-        let now = state.now;
-        let is_locked = |entry: &Entry| entry.lock.is_some_and(|lock| now < lock.until);
-        if is_locked(&gone) && self.stripes() == 1 {
-            let others =
-                self.states.iter().enumerate().filter(|(other, _)| need != Need::Key(*other));
-            let mut others = others.filter_map(|(_, state)| state.entry.or(state.expired));
-            let spared = others.find(|entry| entry.weight > 0 && !is_locked(entry));
-            assert_eq!(spared, None, "{told:?} was locked, but not all others\n{self:?}");
+        // Without a listener it is not known who went first.
+        if self.setup.listens {
+            self.assert_locked_goes_last(&gone, need);
         }
-        gone.weight
+        gone
+    }
+
+    /// A locked entry goes only if all others of its stripe are locked, or are not to go at all.
+    fn assert_locked_goes_last(&self, gone: &Entry, need: Need) {
+        let now = self.states[0].now;
+        let is_locked = |entry: &Entry| entry.lock.is_some_and(|lock| now < lock.until);
+        if !is_locked(gone) || self.stripes() > 1 {
+            return;
+        }
+        let others = self.states.iter().enumerate().filter(|(other, _)| need != Need::Key(*other));
+        let mut others = others.filter_map(|(_, state)| state.entry.or(state.expired));
+        let spared = others.find(|entry| entry.weight > 0 && !is_locked(entry));
+        assert_eq!(spared, None, "{gone:?} was locked, but not all others\n{self:?}");
     }
 
     /// Whoever was evicted last had to go: there was too much with it. Without a listener it is not
     /// known who was the last.
-    fn assert_room_was_needed(&self, evicted: &[u32]) {
-        let last = if self.setup.listens { evicted.last() } else { evicted.iter().max() };
+    fn assert_room_was_needed(&self, evicted: &[Entry]) {
+        let weights = evicted.iter().map(|entry| u64::from(entry.weight));
+        let last = if self.setup.listens { weights.clone().last() } else { weights.clone().max() };
         let Some(max) = self.states[0].rules.max else { return };
-        if let (Some(&last), 1) = (last, self.stripes()) {
+        if let (Some(last), 1) = (last, self.stripes()) {
             let before = self.unevicted;
-            let after = before - evicted.iter().map(|&weight| u64::from(weight)).sum::<u64>();
-            assert!(after + u64::from(last) > max, "{before} to {after} of {max}\n{self:?}");
+            let after = before - weights.sum::<u64>();
+            assert!(after + last > max, "{before} to {after} of {max}\n{self:?}");
         }
     }
 
@@ -484,10 +496,12 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
 
     /// An operation that has the same effect on every key.
     fn concerning_all(&mut self, op: Op, need: Need) {
+        let before = self.load();
         let response = execute(self.cache(0), &self.keys[0], &op, self.start);
         for key in 0..self.keys.len() {
             self.check(key, op, response);
         }
+        self.unevicted = before;
         self.settle(need);
     }
 
