@@ -150,7 +150,9 @@ impl Retry {
             };
             drop(lock); // nobody else waits while this one pauses
             losses += 1;
-            if losses >= self.attempts || refusal == Refusal::Reentrant {
+            // These two come again however often one asks.
+            let is_final = matches!(refusal, Refusal::Reentrant | Refusal::TooHeavy { .. });
+            if losses >= self.attempts || is_final {
                 return Err(RetryError::new(losses, refusal, key));
             }
             pause(self.pause_after(losses));

@@ -194,6 +194,25 @@ fn locked_entries_go_last() {
 }
 
 #[test]
+fn a_lapsed_lock_does_not_keep_its_entry() {
+    let clock = ManualClock::new();
+    let cache = Cache::builder().clock(clock.clone()).max_entries(2).build().unwrap();
+    for round in 0..20u64 {
+        // Who comes first and who has lapsed are independent of each other.
+        let (lapsed, held) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
+        cache.insert(1, round).unwrap();
+        cache.insert(2, round).unwrap();
+        let _ = cache.get_and_lock_for(&lapsed, SECOND).unwrap().into_cas();
+        clock.advance(SECOND);
+        let lock = cache.get_and_lock(&held).unwrap();
+        cache.insert(3, round).unwrap();
+        assert_eq!((cache.get(&held), cache.get(&lapsed)), (Some(round), None));
+        assert!(lock.unlock().is_ok());
+        cache.clear();
+    }
+}
+
+#[test]
 fn the_bound_can_be_changed() {
     let cache = Cache::builder().max_entries(10_000).build().unwrap();
     for key in 0..20_000u64 {

@@ -23,8 +23,13 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-const RULES: Rules =
-    Rules { time_to_live: None, default_lock_time: seconds(2), max_lock_time: seconds(3) };
+const RULES: Rules = Rules {
+    time_to_live: None,
+    default_lock_time: seconds(2),
+    max_lock_time: seconds(3),
+    max: None,
+    weigh: None,
+};
 
 /// The checker itself, on histories written by hand. Each is given as `(op, response, from, to)`.
 mod checker {

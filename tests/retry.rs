@@ -347,3 +347,13 @@ fn many_threads_that_take_turns_need_few_attempts() {
         assert_eq!(cache.get(K), Some((THREADS as u64 * ROUNDS).to_string()));
     });
 }
+
+/// Nobody else's write can make it lighter.
+#[test]
+fn what_is_too_heavy_is_not_tried_again() {
+    let weigh = |_: &&str, value: &u32| *value;
+    let cache = Cache::builder().max_weight(10, weigh).build().unwrap();
+    cache.insert("k", 1).unwrap();
+    let error = cache.fetch_update("k", Retry::attempts(10), |_| Update::Put(11)).unwrap_err();
+    assert_eq!((error.attempts(), error.last()), (1, Refusal::TooHeavy { weight: 11, max: 10 }));
+}

@@ -8,10 +8,13 @@
 //! up part of their shares, and the stripe gives back what it has too much once the value is gone.
 //! At all times the shares and what is on its way between them add up to the bound.
 
+use std::cell::OnceCell;
+
 use crate::hash;
 use crate::policy::{self, Arrival, Place};
 use crate::raw;
 use crate::sync::{AtomicU64, MutexGuard, Ordering, thread_flag, yield_now};
+use crate::time::{Tick, TimeSource};
 use crate::usage::Usage;
 
 use super::{At, Cause, HeldStripe, Reentrant, Refusal, Store};
@@ -98,23 +101,36 @@ impl Drop for MovesRoom<'_> {
 }
 
 /// The entries of a stripe, as its eviction policy sees them.
-pub(super) struct Residents<'h, K, V>(pub(super) raw::Entries<'h, K, V>);
+pub(super) struct Residents<'h, K, V> {
+    entries: raw::Entries<'h, K, V>,
+    time: &'h TimeSource,
+    /// The present, sampled when the first locked entry is asked whether it may go.
+    now: OnceCell<Tick>,
+}
+
+impl<'h, K, V> Residents<'h, K, V> {
+    pub(super) fn new(entries: raw::Entries<'h, K, V>, time: &'h TimeSource) -> Self {
+        Self { entries, time, now: OnceCell::new() }
+    }
+}
 
 impl<K, V: 'static> policy::Entries for Residents<'_, K, V> {
     fn usage(&self, place: Place) -> Option<&Usage> {
-        self.0.usage(place)
+        self.entries.usage(place)
     }
 
     fn hash(&self, place: Place) -> u64 {
-        self.0.hash(place).unwrap_or_default().into()
+        self.entries.hash(place).unwrap_or_default().into()
     }
 
     fn may_go(&self, place: Place) -> bool {
-        self.0.lock_state(place).is_none_or(|lock| lock.deadline.is_none())
+        let deadline = self.entries.lock_state(place).and_then(|lock| lock.deadline);
+        // A lock may have lapsed without anybody noticing.
+        deadline.is_none_or(|deadline| deadline <= *self.now.get_or_init(|| self.time.now()))
     }
 
     fn prefetch(&self, place: Place) {
-        self.0.prefetch(place);
+        self.entries.prefetch(place);
     }
 }
 
@@ -202,9 +218,8 @@ where
             if policy.used() <= most {
                 return;
             }
-            let Some(victim) = policy.victim(&Residents(entries), except.map(At::place)) else {
-                return;
-            };
+            let residents = Residents::new(entries, &self.time);
+            let Some(victim) = policy.victim(&residents, except.map(At::place)) else { return };
             let at = At::from_place(victim.place);
             if held.lock_state(at).is_some() {
                 held.waiters.turn_all(); // A hash is not known here, and this is rare.

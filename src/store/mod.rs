@@ -418,7 +418,8 @@ where
         let at = held.publish(node, stamp, ends.shown);
         let (entries, upkeep) = held.split();
         if let (Some(policy), (Some(arrival), weight)) = (&mut upkeep.policy, newcomer) {
-            policy.settle(arrival, at.place(), weight, &Residents(entries));
+            let residents = Residents::new(entries, &self.time);
+            policy.settle(arrival, at.place(), weight, &residents);
         }
         if ends.shown.is_some() {
             self.note_ends(held, at, ends);
@@ -523,7 +524,7 @@ where
             let deadline = |place| Some((place, entries.expires(place)?));
             upkeep.wheel.validate(entries.places().filter_map(deadline));
             if let Some(policy) = &upkeep.policy {
-                policy.validate(entries.places(), &Residents(entries));
+                policy.validate(entries.places(), &Residents::new(entries, &self.time));
                 assert!(policy.used() <= policy.capacity(), "a stripe is beyond its share");
             }
         }

@@ -37,7 +37,7 @@ pub(crate) trait Value: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'sta
         delta: u64,
         initial: u64,
         expiry: Expiry,
-    ) -> Result<Versioned<Self>, CounterError>;
+    ) -> Result<Versioned<Self>, Refusal>;
 }
 
 /// Changes in place.
@@ -73,16 +73,13 @@ impl Value for u64 {
         delta: u64,
         initial: u64,
         expiry: Expiry,
-    ) -> Result<Versioned<Self>, CounterError> {
+    ) -> Result<Versioned<Self>, Refusal> {
         let given = key.clone();
         let counted = match step {
             Step::Increment => cache.increment_or_insert(key, delta, initial, expiry),
             _ => cache.decrement_or_insert(key, delta, initial, expiry),
         };
-        counted.map_err(|error| match given_back(given)(error) {
-            Refusal::Locked { remaining } => CounterError::Locked { remaining },
-            other => panic!("{other:?}"),
-        })
+        counted.map_err(given_back(given))
     }
 }
 
@@ -117,7 +114,7 @@ impl Value for String {
         _: u64,
         _: u64,
         _: Expiry,
-    ) -> Result<Versioned<Self>, CounterError> {
+    ) -> Result<Versioned<Self>, Refusal> {
         unreachable!("{NOT_A_COUNTER}")
     }
 }
@@ -229,17 +226,27 @@ pub(crate) fn execute<V: Value, S: BuildHasher>(
             let _ = cache.unlock(key, token);
             Response::Done
         }
-        Op::Count(step, delta) => counted(V::count(cache, key, step, delta)),
+        Op::Count(step, delta) => Response::Counted(V::count(cache, key, step, delta).map(counted)),
         Op::IncrementOrInsert(delta, initial, life) => {
             let expiry = life.expiry(start);
-            counted(V::count_or_insert(cache, own(), Step::Increment, delta, initial, expiry))
+            let made = V::count_or_insert(cache, own(), Step::Increment, delta, initial, expiry);
+            Response::CountedOrMade(made.map(counted))
         }
         Op::DecrementOrInsert(delta, initial, life) => {
             let expiry = life.expiry(start);
-            counted(V::count_or_insert(cache, own(), Step::Decrement, delta, initial, expiry))
+            let made = V::count_or_insert(cache, own(), Step::Decrement, delta, initial, expiry);
+            Response::CountedOrMade(made.map(counted))
         }
         Op::Clear => {
             cache.clear();
+            Response::Done
+        }
+        Op::SetBound(max) => {
+            cache.set_bound(max).expect("the new bound is no error");
+            Response::Done
+        }
+        Op::ExpireDue => {
+            cache.expire_due();
             Response::Done
         }
         Op::Advance(_) => unreachable!("the caller moves the clock"),
@@ -265,11 +272,9 @@ fn numbered<V: Value>(found: Versioned<V>) -> (u64, Option<caskade::Cas>) {
     (found.number(), found.cas())
 }
 
-fn counted<V: Value>(counted: Result<Versioned<V>, CounterError>) -> Response {
-    Response::Counted(counted.map(|count| {
-        let cas = count.cas().expect("a counter that moved shows its stamp");
-        (count.number(), cas)
-    }))
+fn counted<V: Value>(count: Versioned<V>) -> (u64, caskade::Cas) {
+    let cas = count.cas().expect("a counter that moved shows its stamp");
+    (count.number(), cas)
 }
 
 /// Takes the refusal out of an error, which must hold what was to be written.

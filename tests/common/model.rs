@@ -5,11 +5,13 @@
 //! will do that the key never had before, neither as a version nor as a token.
 //!
 //! The model expires at once what the cache expires when somebody looks; no caller may see the
-//! difference. It knows nothing of stripes, memory, waiting or statistics.
+//! difference, except for a removal listener, so the model remembers what has expired. Whom a full
+//! cache evicts is not its business either: whoever runs it says so. It knows nothing of stripes,
+//! memory, waiting or statistics.
 
 use std::time::{Duration, Instant};
 
-use caskade::{Cas, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
+use caskade::{Cas, Cause, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
 
 /// The settings that the rules depend on.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,9 @@ pub(crate) struct Rules {
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) default_lock_time: Duration,
     pub(crate) max_lock_time: Duration,
+    /// The bound, if there is one: of the number of entries, or of their weight.
+    pub(crate) max: Option<u64>,
+    pub(crate) weigh: Option<fn(u64) -> u32>,
 }
 
 /// [`Expiry`] with the instant counted from the start of the clock.
@@ -70,7 +75,7 @@ pub(crate) enum Step {
     CheckedDecrement,
 }
 
-/// One call, on one key. `Advance` and `Clear` concern all keys.
+/// One call, on one key. `Advance`, `Clear`, `SetBound` and `ExpireDue` concern all keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Get,
@@ -107,6 +112,8 @@ pub(crate) enum Op {
     IncrementOrInsert(u64, u64, Life),
     DecrementOrInsert(u64, u64, Life),
     Clear,
+    SetBound(u64),
+    ExpireDue,
     Advance(Duration),
 }
 
@@ -129,6 +136,7 @@ pub(crate) enum Response {
     Renewed(Result<Duration, UnlockError>),
     Remaining(Option<Duration>),
     Counted(Result<(u64, Cas), CounterError>),
+    CountedOrMade(Result<(u64, Cas), Refusal>),
     Done,
 }
 
@@ -146,7 +154,9 @@ impl Response {
     pub(crate) fn cas(&self) -> Option<Cas> {
         match *self {
             Self::Versioned(found) | Self::Touched(Ok(found)) => found.and_then(|(_, cas)| cas),
-            Self::Stored(Ok(cas)) | Self::Counted(Ok((_, cas))) => Some(cas),
+            Self::Stored(Ok(cas))
+            | Self::Counted(Ok((_, cas)))
+            | Self::CountedOrMade(Ok((_, cas))) => Some(cas),
             Self::Locked(Ok(taken)) => Some(taken.token),
             Self::Stored(Err(refusal)) => match refusal {
                 Refusal::Exists { current } => current,
@@ -169,6 +179,10 @@ pub(crate) struct State {
     /// the clock that the operation took earlier, but after it was called.
     pub(crate) reading: Option<Duration>,
     pub(crate) entry: Option<Entry>,
+    /// What has expired and may still be in the cache, because nobody has looked at it.
+    pub(crate) expired: Option<Entry>,
+    /// What the last operation made leave, and why.
+    pub(crate) gone: Option<(Entry, Cause)>,
     /// Versions and tokens, in the order they were drawn.
     pub(crate) drawn: Vec<Cas>,
 }
@@ -177,6 +191,7 @@ pub(crate) struct State {
 pub(crate) struct Entry {
     pub(crate) value: u64,
     pub(crate) stamp: Cas,
+    pub(crate) weight: u32,
     pub(crate) expires: Option<Duration>,
     /// Stays after a lapse, because the token does.
     pub(crate) lock: Option<Lock>,
@@ -193,12 +208,21 @@ const END_OF_TIME: Duration = Duration::from_secs(146 * 31_557_600);
 
 impl State {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, now: Duration::ZERO, reading: None, entry: None, drawn: Vec::new() }
+        Self {
+            rules,
+            now: Duration::ZERO,
+            reading: None,
+            entry: None,
+            expired: None,
+            gone: None,
+            drawn: Vec::new(),
+        }
     }
 
     /// Applies an operation. The error is what the rules say should have been observed; a stamp of
     /// one in it stands for any fresh one. The state is then of no more use.
     pub(crate) fn apply(&mut self, op: &Op, observed: &Response) -> Result<(), Response> {
+        self.gone = None;
         let expected = self.respond(*op, observed.cas());
         self.expire();
         if expected == *observed { Ok(()) } else { Err(expected) }
@@ -213,10 +237,10 @@ impl State {
             Op::GetIfChanged(_) => Response::Versioned(self.versioned()),
             Op::Insert(value, life) => self.put(Condition::Always, value, life, offered),
             Op::Add(value) => self.put(Condition::Absent, value, Life::Default, offered),
-            Op::Replace(value) => self.put(Condition::Present, value, Life::Default, offered),
+            Op::Replace(value) => self.put_known(Condition::Present, value, Life::Default, offered),
             Op::Put(condition, value, life) => self.put(condition, value, life, offered),
             Op::CompareAndSwap(seen, value, life) => {
-                self.put(Condition::Unchanged(seen), value, life, offered)
+                self.put_known(Condition::Unchanged(seen), value, life, offered)
             }
             Op::Remove => match self.remove(Condition::Present) {
                 Err(Refusal::Absent) => Response::Removed(Ok(None)),
@@ -265,9 +289,16 @@ impl State {
                 self.count_or_insert(Step::Decrement, delta, initial, life, offered)
             }
             Op::Clear => {
-                self.entry = None;
+                // What is expired and still there is cleared as well.
+                let left = self.entry.take().or(self.expired.take());
+                self.gone = left.map(|entry| (entry, Cause::Cleared));
                 Response::Done
             }
+            Op::SetBound(max) => {
+                self.rules.max = Some(max);
+                Response::Done
+            }
+            Op::ExpireDue => Response::Done,
             Op::Advance(by) => {
                 self.now += by;
                 Response::Done
@@ -297,13 +328,30 @@ impl State {
     }
 
     /// The lock, while it holds. Its deadline is the first instant at which it does not.
-    fn held(&self) -> Option<Lock> {
+    pub(crate) fn held(&self) -> Option<Lock> {
         self.entry?.lock.filter(|lock| self.now < lock.until)
     }
 
     /// From its deadline on an entry is absent, whether or not it is locked.
     fn expire(&mut self) {
-        self.entry = self.entry.filter(|entry| entry.expires.is_none_or(|at| self.now < at));
+        let now = self.now;
+        let is_over = |entry: &mut Entry| entry.expires.is_some_and(|at| at <= now);
+        if let Some(entry) = self.entry.take_if(is_over) {
+            self.expired = Some(entry);
+        }
+    }
+
+    fn weigh(&self, value: u64) -> u32 {
+        self.rules.weigh.map_or(1, |weigh| weigh(value))
+    }
+
+    /// Whether a value may come in at all.
+    fn check_weight(&self, value: u64) -> Result<(), Refusal> {
+        let weight = self.weigh(value);
+        match self.rules.max {
+            Some(max) if u64::from(weight) > max => Err(Refusal::TooHeavy { weight, max }),
+            _ => Ok(()),
+        }
     }
 
     /// The stamp that was handed out, if it may be: one that the key never had.
@@ -353,19 +401,35 @@ impl State {
 
     /// Every write ends the key's lock, held or lapsed.
     fn store(&mut self, value: u64, expires: Option<Duration>, offered: Option<Cas>) -> Cas {
-        let stamp = self.draw(offered);
-        self.entry = Some(Entry { value, stamp, expires, lock: None });
+        let (stamp, weight) = (self.draw(offered), self.weigh(value));
+        let old = self.entry.replace(Entry { value, stamp, weight, expires, lock: None });
+        self.gone = old.map(|old| (old, Cause::Replaced));
+        self.expired = None;
         stamp
     }
 
     fn put(&mut self, on: Condition, value: u64, life: Life, offered: Option<Cas>) -> Response {
-        let admitted = self.admit(on);
+        let admitted = self.check_weight(value).and_then(|()| self.admit(on));
         Response::Stored(admitted.map(|()| self.store(value, self.deadline(life), offered)))
+    }
+
+    /// A write that is given a borrowed key weighs with the entry's own, so it must be there.
+    fn put_known(&mut self, on: Condition, value: u64, life: Life, new: Option<Cas>) -> Response {
+        if self.entry.or(self.expired).is_none() {
+            return Response::Stored(Err(Refusal::Absent));
+        }
+        self.put(on, value, life, new)
     }
 
     fn remove(&mut self, condition: Condition) -> Result<u64, Refusal> {
         self.admit(condition)?;
-        self.entry.take().map(|entry| entry.value).ok_or(Refusal::Absent)
+        self.take_out().map(|entry| entry.value).ok_or(Refusal::Absent)
+    }
+
+    fn take_out(&mut self) -> Option<Entry> {
+        let entry = self.entry.take();
+        self.gone = entry.map(|entry| (entry, Cause::Removed));
+        entry
     }
 
     /// A touch ends the lock like any write, but draws a stamp only if the deadline changes.
@@ -401,13 +465,14 @@ impl State {
                 return Response::Updated(Ok(Updated::Kept(self.stamp())), Some(seen));
             }
             Change::Remove => {
-                let gone = self.entry.take().is_some();
+                let gone = self.take_out().is_some();
                 let updated = if gone { Updated::Removed } else { Updated::Kept(None) };
                 return Response::Updated(Ok(updated), Some(seen));
             }
         };
-        let cas = self.store(value, self.deadline(life), offered);
-        Response::Updated(Ok(Updated::Stored(cas)), Some(seen))
+        let light = self.check_weight(value);
+        let stored = light.map(|()| self.store(value, self.deadline(life), offered));
+        Response::Updated(stored.map(Updated::Stored), Some(seen))
     }
 
     fn end_lapsed_lock(&mut self) {
@@ -475,7 +540,9 @@ impl State {
             Step::CheckedDecrement => entry.value.checked_sub(delta),
         };
         let value = value.ok_or(CounterError::OutOfRange)?;
-        Ok((value, self.store(value, entry.expires, offered)))
+        let stamp = self.draw(offered);
+        self.entry = Some(Entry { value, stamp, lock: None, ..entry });
+        Ok((value, stamp))
     }
 
     fn count_or_insert(
@@ -486,10 +553,14 @@ impl State {
         life: Life,
         offered: Option<Cas>,
     ) -> Response {
-        Response::Counted(if self.entry.is_some() {
-            self.count(step, delta, offered)
+        Response::CountedOrMade(if self.entry.is_some() {
+            self.count(step, delta, offered).map_err(|error| match error {
+                CounterError::Locked { remaining } => Refusal::Locked { remaining },
+                _ => unreachable!("such a step has no bounds, and the counter is there"),
+            })
         } else {
-            Ok((initial, self.store(initial, self.deadline(life), offered)))
+            let light = self.check_weight(initial);
+            light.map(|()| (initial, self.store(initial, self.deadline(life), offered)))
         })
     }
 }

@@ -3,16 +3,22 @@
 //! The property test and the fuzz target share this, so what one of them finds the other can
 //! replay. Eight bytes are one step; every eight bytes are a valid one. There is one thread: what
 //! happens when operations overlap is the business of the linearizability test.
+//!
+//! The model cannot know whom a full cache evicts. It is told by the removal listener, or else by a
+//! look at every key after every step; what is checked is that it had to be.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use caskade::{Cache, Cas, Clock, KeyLock, ManualClock};
+use caskade::{BuildError, Cache, Cas, Cause, Clock, KeyLock, ManualClock};
 
 use crate::common::execute::{Value, execute, locked_response};
-use crate::common::model::{Change, Condition, Life, Lock, Op, Response, Rules, State, Step};
+use crate::common::model::{
+    Change, Condition, Entry, Life, Lock, Op, Response, Rules, State, Step,
+};
 
 /// One step of a script: what to do, to which key, and with what.
 pub(crate) type Bytes = [u8; 8];
@@ -25,18 +31,52 @@ pub(crate) struct Setup {
     pub(crate) time_to_live: Option<Duration>,
     /// Whether all keys have the same hash.
     pub(crate) constant_hash: bool,
+    pub(crate) bound: Bound,
+    /// Whether there is a removal listener.
+    pub(crate) listens: bool,
 }
 
+/// The bound to begin with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    None,
+    Entries(u64),
+    Weight(u64),
+}
+
+const PLAIN: Setup = Setup {
+    stripes: 1,
+    keys: 4,
+    time_to_live: None,
+    constant_hash: false,
+    bound: Bound::None,
+    listens: false,
+};
+const LIFE: Option<Duration> = Some(seconds(20));
+
 /// The setups that scripts run under.
-pub(crate) const SETUPS: [Setup; 6] = [
-    Setup { stripes: 1, keys: 4, time_to_live: None, constant_hash: false },
-    Setup { stripes: 64, keys: 4, time_to_live: None, constant_hash: false },
-    Setup { stripes: 1, keys: 4, time_to_live: Some(seconds(20)), constant_hash: false },
-    Setup { stripes: 64, keys: 4, time_to_live: Some(seconds(20)), constant_hash: false },
-    Setup { stripes: 4, keys: 4, time_to_live: Some(seconds(20)), constant_hash: true },
+pub(crate) const SETUPS: [Setup; 13] = [
+    PLAIN,
+    Setup { stripes: 64, ..PLAIN },
+    Setup { time_to_live: LIFE, ..PLAIN },
+    Setup { stripes: 64, time_to_live: LIFE, ..PLAIN },
+    Setup { stripes: 4, time_to_live: LIFE, constant_hash: true, ..PLAIN },
     // Enough keys that the table grows and buckets overflow.
-    Setup { stripes: 1, keys: 40, time_to_live: None, constant_hash: true },
+    Setup { keys: 40, constant_hash: true, ..PLAIN },
+    Setup { stripes: 4, time_to_live: LIFE, listens: true, ..PLAIN },
+    Setup { keys: 8, bound: Bound::Entries(3), listens: true, ..PLAIN },
+    Setup { keys: 12, bound: Bound::Entries(5), time_to_live: LIFE, ..PLAIN },
+    Setup { keys: 40, bound: Bound::Entries(20), constant_hash: true, listens: true, ..PLAIN },
+    Setup { keys: 10, bound: Bound::Weight(20), time_to_live: LIFE, listens: true, ..PLAIN },
+    // Most values are heavier than the share of a stripe.
+    Setup { stripes: 4, keys: 12, bound: Bound::Weight(24), listens: true, ..PLAIN },
+    Setup { stripes: 4, keys: 12, bound: Bound::Weight(24), time_to_live: LIFE, ..PLAIN },
 ];
+
+/// What values weigh where weight is bounded: up to twelve, which is more than some bounds.
+fn weigh(number: u64) -> u32 {
+    (number % 13) as u32
+}
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -112,7 +152,27 @@ struct Held<V: Value, S: BuildHasher> {
     until: Duration,
 }
 
+/// What a listener was told.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    key: usize,
+    value: u64,
+    cas: Cas,
+    cause: Cause,
+}
+
+/// Whose need for room may have made others go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Need {
+    Nobody,
+    /// This key's, if a larger value was stored under it.
+    Key(usize),
+    /// The bound's: it was lowered.
+    Bound,
+}
+
 struct Runner<V: Value, S: BuildHasher> {
+    setup: Setup,
     handles: [Cache<String, V, S>; 3],
     clock: ManualClock,
     start: Instant,
@@ -124,6 +184,15 @@ struct Runner<V: Value, S: BuildHasher> {
     drawn: HashSet<Cas>,
     /// A stamp of another cache.
     foreign: Cas,
+    /// What the listener writes down.
+    log: Arc<Mutex<Vec<Told>>>,
+    /// What it has, and the model has not been told.
+    told: VecDeque<Told>,
+    /// What the model's entries weighed after the last step, by key; nothing for no entry.
+    weighed: Vec<Option<u32>>,
+    /// Whether the last operation needed room, and what there would be if nobody had made way.
+    grew: bool,
+    unevicted: u64,
     done: Vec<(usize, Op, Response)>,
 }
 
@@ -135,7 +204,13 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             time_to_live: setup.time_to_live,
             default_lock_time: seconds(9),
             max_lock_time: seconds(15),
+            max: match setup.bound {
+                Bound::None => None,
+                Bound::Entries(max) | Bound::Weight(max) => Some(max),
+            },
+            weigh: if let Bound::Weight(_) = setup.bound { Some(weigh) } else { None },
         };
+        let log = Arc::default();
         let mut builder = Cache::builder()
             .hasher(hasher)
             .clock(clock.clone())
@@ -145,10 +220,21 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         if let Some(life) = rules.time_to_live {
             builder = builder.time_to_live(life);
         }
+        builder = match setup.bound {
+            Bound::None => builder,
+            Bound::Entries(max) => builder.max_entries(max),
+            Bound::Weight(max) => builder
+                .max_weight(max, |_: &String, value: &V| weigh(value.number()))
+                .initial_entries(256 * setup.stripes),
+        };
+        if setup.listens {
+            builder = builder.removal_listener(write_down(Arc::clone(&log)));
+        }
         let cache = builder.build().expect("the setups are valid");
         let stranger = Cache::new();
         let foreign = stranger.insert((), ()).expect("a new cache takes everything");
         Self {
+            setup,
             handles: [cache.clone(), cache.clone(), cache],
             clock,
             start,
@@ -158,6 +244,11 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             pool: Vec::new(),
             drawn: HashSet::new(),
             foreign,
+            log,
+            told: VecDeque::new(),
+            weighed: vec![None; setup.keys],
+            grew: false,
+            unevicted: 0,
             done: Vec::new(),
         }
     }
@@ -175,12 +266,14 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         let key = usize::from(key) % self.keys.len();
         match kind {
             0..=9 => self.advance(*choose(&TIMES, bytes[2])),
-            10..=11 => self.concerning_all(Op::Clear),
+            10..=11 => self.concerning_all(Op::Clear, Need::Nobody),
             12..=13 => self.get_many(),
             14..=15 => self.compare_all(),
             16..=31 => self.lock_and_hold(key, bytes),
             32..=63 => self.use_held(bytes),
             64..=75 => self.read_across(key, bytes),
+            76..=79 => self.expire_due(),
+            80..=87 => self.set_bound(u64::from(bytes[2] % 24)),
             _ => {
                 let op = self.op(key, bytes);
                 self.apply(key, op);
@@ -195,20 +288,200 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     fn apply(&mut self, key: usize, op: Op) -> Response {
         let response = execute(self.cache(key), &self.keys[key], &op, self.start);
         self.compare(key, op, response);
+        if matches!(op, Op::Get | Op::Read | Op::ContainsKey | Op::GetWithCas | Op::SessionGet) {
+            let missed = self.states[key].expired.is_some_and(|_| self.setup.listens);
+            assert!(!missed, "a look-up did not make the expiry real\n{self:?}");
+        }
         response
     }
 
+    /// Compares one call on one key, and what else it did.
     fn compare(&mut self, key: usize, op: Op, response: Response) {
+        self.check(key, op, response);
+        self.settle(Need::Key(key));
+    }
+
+    /// Compares what a call answered, and which removals of its own key it has told.
+    fn check(&mut self, key: usize, op: Op, response: Response) {
         self.done.push((key, op, response));
+        self.listen();
+        if self.next_expiry(key) == self.states[key].expired.map(|entry| entry.stamp) {
+            self.expect_expiry(key);
+        }
         let drawn = self.states[key].drawn.len();
         if let Err(expected) = self.states[key].apply(&op, &response) {
             panic!("the last step should have said {expected:?}\n{self:?}");
         }
+        let state = &self.states[key];
+        let weight = state.entry.or(state.expired).map(|entry| entry.weight);
+        self.grew = state.drawn.len() > drawn && weight > self.weighed[key];
+        self.unevicted = self.load();
         for &fresh in &self.states[key].drawn[drawn..] {
             assert!(self.drawn.insert(fresh), "{fresh:?} was another key's already\n{self:?}");
         }
         if let Some(cas) = response.cas() {
             self.pool.push(cas);
+        }
+        if let Some((entry, cause)) = self.states[key].gone.filter(|_| self.setup.listens) {
+            let expected = Told { key, value: entry.value, cas: entry.stamp, cause };
+            let told = self.take_told(key);
+            assert_eq!(told, Some(expected), "told by the last step\n{self:?}");
+        }
+        self.expect_expiry(key);
+    }
+
+    fn listen(&mut self) {
+        self.told.extend(self.log.lock().expect("listeners do not panic").drain(..));
+    }
+
+    /// The first removal of `key` that the model does not know of.
+    fn take_told(&mut self, key: usize) -> Option<Told> {
+        let index = self.told.iter().position(|told| told.key == key)?;
+        self.told.remove(index)
+    }
+
+    /// The stamp of what expired, if that is the next that is told of `key`.
+    fn next_expiry(&self, key: usize) -> Option<Cas> {
+        let next = self.told.iter().find(|told| told.key == key)?;
+        (next.cause == Cause::Expired).then_some(next.cas)
+    }
+
+    /// If the next that is told of `key` is an expiry, it must be one.
+    fn expect_expiry(&mut self, key: usize) {
+        if self.next_expiry(key).is_some() {
+            let told = self.take_told(key).expect("found just now");
+            let expired = self.states[key].expired.take();
+            let expected = expired.map(|entry| (entry.value, entry.stamp));
+            assert_eq!(Some((told.value, told.cas)), expected, "{told:?} has expired\n{self:?}");
+        }
+    }
+
+    /// Tells the model what a step did to other keys, and checks that it had to be and is enough.
+    fn settle(&mut self, need: Need) {
+        let may_evict = match need {
+            Need::Nobody => false,
+            Need::Key(_) => self.grew,
+            Need::Bound => true,
+        };
+        self.listen();
+        if !self.setup.listens && self.setup.bound != Bound::None {
+            self.look_for_evicted();
+        }
+        let mut evicted = Vec::new();
+        while let Some(told) = self.told.pop_front() {
+            if told.cause == Cause::Evicted {
+                assert!(may_evict, "nobody needed room: {told:?}\n{self:?}");
+                evicted.push(self.evict(&told, need));
+            } else {
+                self.told.push_front(told.clone());
+                self.expect_expiry(told.key);
+                assert_ne!(self.told.front(), Some(&told), "nobody did this\n{self:?}");
+            }
+        }
+        for gone in &evicted {
+            self.assert_locked_goes_last(gone, need);
+        }
+        self.assert_room_was_needed(&evicted);
+        self.assert_within_bound();
+        self.weighed =
+            self.states.iter().map(|state| state.entry.map(|entry| entry.weight)).collect();
+    }
+
+    /// Without a listener it takes a look to learn who is gone. It also ends what has expired.
+    fn look_for_evicted(&mut self) {
+        for key in 0..self.keys.len() {
+            let is_there = self.handles[0].contains_key(&self.keys[key]);
+            let state = &mut self.states[key];
+            state.expired = None;
+            match state.entry {
+                Some(entry) if !is_there => {
+                    let (value, cas) = (entry.value, entry.stamp);
+                    self.told.push_back(Told { key, value, cas, cause: Cause::Evicted });
+                }
+                entry => assert_eq!(is_there, entry.is_some(), "{key} is there\n{self:?}"),
+            }
+        }
+    }
+
+    /// The model's entry of the key goes.
+    fn evict(&mut self, told: &Told, need: Need) -> Entry {
+        let key = told.key;
+        assert_ne!(need, Need::Key(key), "a write evicts its own key\n{self:?}");
+        let state = &mut self.states[key];
+        // Who has expired and is still there may be evicted as well.
+        let gone = state.entry.take().or(state.expired.take());
+        let expected = gone.map(|entry| (entry.value, entry.stamp));
+        assert_eq!(expected, Some((told.value, told.cas)), "{told:?}\n{self:?}");
+        let gone = gone.expect("compared just now");
+        assert_ne!(gone.weight, 0, "what weighs nothing is pinned: {told:?}\n{self:?}");
+        // Without a listener it is not known who went first.
+        if self.setup.listens {
+            self.assert_locked_goes_last(&gone, need);
+        }
+        gone
+    }
+
+    /// A locked entry goes only if all others of its stripe are locked, or are not to go at all.
+    fn assert_locked_goes_last(&self, gone: &Entry, need: Need) {
+        let now = self.states[0].now;
+        let is_locked = |entry: &Entry| entry.lock.is_some_and(|lock| now < lock.until);
+        if !is_locked(gone) || self.stripes() > 1 {
+            return;
+        }
+        let others = self.states.iter().enumerate().filter(|(other, _)| need != Need::Key(*other));
+        let mut others = others.filter_map(|(_, state)| state.entry.or(state.expired));
+        let spared = others.find(|entry| entry.weight > 0 && !is_locked(entry));
+        assert_eq!(spared, None, "{gone:?} was locked, but not all others\n{self:?}");
+    }
+
+    /// Whoever was evicted last had to go: there was too much with it. Without a listener it is not
+    /// known who was the last.
+    fn assert_room_was_needed(&self, evicted: &[Entry]) {
+        let weights = evicted.iter().map(|entry| u64::from(entry.weight));
+        let last = if self.setup.listens { weights.clone().last() } else { weights.clone().max() };
+        let Some(max) = self.states[0].rules.max else { return };
+        if let (Some(last), 1) = (last, self.stripes()) {
+            let before = self.unevicted;
+            let after = before - weights.sum::<u64>();
+            assert!(after + last > max, "{before} to {after} of {max}\n{self:?}");
+        }
+    }
+
+    /// What the cache holds, as far as the model knows.
+    fn load(&self) -> u64 {
+        let entries = self.states.iter().filter_map(|state| state.entry.or(state.expired));
+        entries.map(|entry| u64::from(entry.weight)).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.states.iter().filter(|state| state.entry.or(state.expired).is_some()).count()
+    }
+
+    fn live(&self) -> usize {
+        self.states.iter().filter(|state| state.entry.is_some()).count()
+    }
+
+    fn stripes(&self) -> usize {
+        if let Bound::Entries(_) = self.setup.bound { 1 } else { self.setup.stripes }
+    }
+
+    fn assert_within_bound(&mut self) {
+        let (len, most) = (self.cache(0).len(), self.count());
+        // Where nobody listens, what has expired may be there or not.
+        let least = if self.setup.listens { most } else { self.live() };
+        assert!((least..=most).contains(&len), "{len} entries, not {least} to {most}\n{self:?}");
+        let Some(max) = self.states[0].rules.max else { return };
+        let load = self.load();
+        assert!(load <= max, "{load} of {max}\n{self:?}");
+        if self.done.len() % 8 == 0 {
+            let stats = self.cache(0).stats();
+            assert_eq!((stats.weight, stats.bound), (load, Some(max)), "{self:?}");
+            // Whoever asks takes a few of the expired along.
+            self.listen();
+            for key in 0..self.keys.len() {
+                self.expect_expiry(key);
+            }
+            assert!(self.told.is_empty(), "{self:?}");
         }
     }
 
@@ -218,22 +491,52 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.states[key].apply(&Op::Advance(by), &Response::Done).expect("time passes");
         }
         self.done.push((0, Op::Advance(by), Response::Done));
+        self.settle(Need::Nobody);
     }
 
     /// An operation that has the same effect on every key.
-    fn concerning_all(&mut self, op: Op) {
+    fn concerning_all(&mut self, op: Op, need: Need) {
+        let before = self.load();
         let response = execute(self.cache(0), &self.keys[0], &op, self.start);
         for key in 0..self.keys.len() {
-            self.compare(key, op, response);
+            self.check(key, op, response);
         }
+        self.unevicted = before;
+        self.settle(need);
+    }
+
+    fn set_bound(&mut self, max: u64) {
+        if self.setup.bound == Bound::None {
+            return;
+        }
+        if max == 0 {
+            assert_eq!(self.cache(0).set_bound(0), Err(BuildError::Bound));
+        } else {
+            self.concerning_all(Op::SetBound(max), Need::Bound);
+        }
+    }
+
+    /// Afterwards nothing is there that has expired.
+    fn expire_due(&mut self) {
+        let overdue = self.count() - self.live();
+        let found = self.cache(0).expire_due() as usize;
+        for key in 0..self.keys.len() {
+            self.check(key, Op::ExpireDue, Response::Done);
+            let left = self.states[key].expired.take();
+            assert!(left.is_none() || !self.setup.listens, "{left:?} is left\n{self:?}");
+        }
+        let least = if self.setup.listens { overdue } else { 0 };
+        assert!((least..=overdue).contains(&found), "{found} were found, not {overdue}\n{self:?}");
+        self.settle(Need::Nobody);
     }
 
     fn get_many(&mut self) {
         let values = self.cache(0).get_many(&self.keys);
         assert_eq!(values.len(), self.keys.len());
         for (key, value) in values.iter().enumerate() {
-            self.compare(key, Op::GetMany, Response::Value(value.as_ref().map(V::number)));
+            self.check(key, Op::GetMany, Response::Value(value.as_ref().map(V::number)));
         }
+        self.settle(Need::Nobody);
     }
 
     /// Both iterators show what the model has, and each entry once.
@@ -252,11 +555,10 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
                 assert_eq!(found[key].replace(entry), None, "key {key} appears twice\n{self:?}");
             }
             for (key, entry) in found.into_iter().enumerate() {
-                self.compare(key, Op::GetWithCas, Response::Versioned(entry));
+                self.check(key, Op::GetWithCas, Response::Versioned(entry));
             }
         }
-        let live = self.states.iter().filter(|state| state.entry.is_some()).count();
-        assert!((live..=self.keys.len()).contains(&self.cache(0).len()), "{self:?}");
+        self.settle(Need::Nobody);
     }
 
     fn lock_and_hold(&mut self, key: usize, bytes: Bytes) {
@@ -284,7 +586,13 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
                 let written = lock.write_with(V::of(value), life.expiry(self.start));
                 let stored = written.map_err(|error| error.refusal());
                 let op = Op::CompareAndSwap(token, value, life);
-                self.compare(key, op, Response::Stored(stored));
+                if stored.is_ok() {
+                    self.compare(key, op, Response::Stored(stored));
+                } else {
+                    // The lock is gone with its handle.
+                    self.check(key, op, Response::Stored(stored));
+                    self.compare(key, Op::DropLock(token), Response::Done);
+                }
             }
             2 => {
                 let removed = lock.remove().map(|()| true).map_err(|error| error.refusal());
@@ -333,12 +641,13 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.apply(key, Op::LockRemaining);
         }
         self.compare_all();
-        let live = self.states.iter().filter(|state| state.entry.is_some()).count();
+        let live = self.live();
         assert_eq!(self.cache(0).len(), live, "{self:?}");
         assert_eq!(self.cache(0).is_empty(), live == 0);
         assert_eq!(self.cache(0).stats().entries, live as u64, "{self:?}");
         self.cache(0).validate();
-        self.concerning_all(Op::Clear);
+        assert_eq!(self.told, [], "{self:?}");
+        self.concerning_all(Op::Clear, Need::Nobody);
         assert_eq!(self.cache(0).len(), 0);
         self.cache(0).validate();
         self.compare_all();
@@ -445,6 +754,21 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             3 => Change::Remove,
             _ => Change::Keep,
         }
+    }
+}
+
+/// A listener that keeps what it is told.
+fn write_down<V: Value>(
+    log: Arc<Mutex<Vec<Told>>>,
+) -> impl Fn(&caskade::Removal<'_, String, V>) + Send + Sync + 'static {
+    move |removal| {
+        let number = removal.key().strip_prefix("key ").and_then(|number| number.parse().ok());
+        log.lock().expect("listeners do not panic").push(Told {
+            key: number.expect("a known key"),
+            value: removal.value().number(),
+            cas: removal.cas(),
+            cause: removal.cause(),
+        });
     }
 }
 
