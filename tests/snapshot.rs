@@ -190,6 +190,32 @@ fn a_bound_is_kept() {
 }
 
 #[test]
+fn weights_and_deadlines_are_those_of_the_restored() {
+    let clock = ManualClock::new();
+    let weigh = |_: &u64, text: &String| u32::try_from(text.len()).unwrap();
+    let builder = Cache::builder().clock(clock.clone()).max_weight(1000, weigh).stripes(1);
+    let cache = builder.build().unwrap();
+    for key in 0..10 {
+        let expiry = if key < 5 { Expiry::After(9 * SECOND) } else { Expiry::Never };
+        cache.insert_with(key, "x".repeat(10), expiry).unwrap();
+    }
+    let snapshot = cache.snapshot();
+    for key in 0..10 {
+        let expiry = if key < 5 { Expiry::Never } else { Expiry::After(SECOND) };
+        cache.insert_with(key, "x".repeat(key as usize + 5), expiry).unwrap();
+    }
+    assert_eq!(cache.restore(snapshot).unwrap(), stored(10));
+    assert_eq!(cache.stats().weight, 100);
+    cache.validate();
+    clock.advance(8 * SECOND);
+    assert_eq!((cache.expire_due(), cache.len()), (0, 10));
+    clock.advance(SECOND);
+    assert_eq!((cache.expire_due(), cache.len()), (5, 5));
+    assert_eq!(cache.stats().weight, 50);
+    cache.validate();
+}
+
+#[test]
 fn the_listener_sees_what_is_replaced() {
     let causes = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&causes);
