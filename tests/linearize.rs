@@ -3,6 +3,7 @@
 //! Histories are short and many. Threads that are not stopped on purpose overlap seldom, so this
 //! finds what happens often; the rare orders are the business of the model checkers.
 
+#[expect(dead_code, reason = "bounds are the business of the property test")]
 mod common;
 #[path = "common/wgl.rs"]
 mod wgl;
