@@ -39,13 +39,7 @@ fn stored(count: usize) -> Restored {
     restored
 }
 
-fn cas_of<V: Clone + Send + Sync, S: std::hash::BuildHasher>(
-    cache: &Cache<u64, V, S>,
-    key: u64,
-) -> Cas
-where
-    V: 'static,
-{
+fn cas_of<V: Clone + Send + Sync + 'static>(cache: &Cache<u64, V>, key: u64) -> Cas {
     cache.get_with_cas(&key).expect("well-formed").cas().expect("well-formed")
 }
 

@@ -438,7 +438,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     /// known who was the last.
     fn assert_room_was_needed(&self, evicted: &[Entry]) {
         let weights = evicted.iter().map(|entry| u64::from(entry.weight));
-        let last = if self.setup.listens { weights.clone().next_back() } else { weights.clone().max() };
+        let last =
+            if self.setup.listens { weights.clone().next_back() } else { weights.clone().max() };
         let Some(max) = self.states[0].rules.max else { return };
         if let (Some(last), 1) = (last, self.stripes()) {
             let before = self.unevicted;
