@@ -14,6 +14,8 @@ use crate::spec::{Event, Response, linearizable};
 pub(crate) enum Op {
     /// As the first operation of a stage: values are words, which change in place.
     Word,
+    /// As the first operation of a stage, or after `Word`: the cache holds so many entries at most.
+    Bound(u64),
     Get(u64),
     /// Looks up through a session that stays pinned from before the look-up until after its value
     /// has been looked at once more.
@@ -131,6 +133,8 @@ trait Operations: Send + Sync {
     ) -> Vec<(u64, Response)>;
 
     fn validate(&self);
+
+    fn len(&self) -> u64;
 }
 
 macro_rules! operations {
@@ -138,6 +142,10 @@ macro_rules! operations {
         impl Operations for Cache<u64, $value, SameHash> {
             fn validate(&self) {
                 Cache::validate(self);
+            }
+
+            fn len(&self) -> u64 {
+                Cache::len(self) as u64
             }
 
             fn run(
@@ -170,7 +178,7 @@ macro_rules! operations {
                 };
                 let one = |key: u64, response: Response| vec![(key, response)];
                 match op {
-                    Op::Word => vec![],
+                    Op::Word | Op::Bound(_) => vec![],
                     Op::Get(key) => {
                         let found = self.get_with_cas(&key);
                         one(key, entry(found.map(|found| (number(&found), found.cas()))))
@@ -328,6 +336,7 @@ fn not_unlocked(error: UnlockError) -> Response {
 struct Run {
     cache: Box<dyn Operations>,
     clock: ModelClock,
+    bound: Option<u64>,
     /// Numbers the beginnings and ends of operations. It orders operations that do not overlap,
     /// as any two threads are that know of each other's order; inside an operation it orders
     /// nothing.
@@ -344,14 +353,14 @@ struct Memory {
 }
 
 impl Run {
-    fn new(words: bool) -> Self {
+    fn new(words: bool, bound: Option<u64>) -> Self {
         let clock = ModelClock::new();
         let cache: Box<dyn Operations> = if words {
-            Box::new(build(Cache::<u64, u64>::builder(), &clock))
+            Box::new(build(bounded(Cache::<u64, u64>::builder(), bound), &clock))
         } else {
-            Box::new(build(Cache::<u64, Boxed>::builder(), &clock))
+            Box::new(build(bounded(Cache::<u64, Boxed>::builder(), bound), &clock))
         };
-        Self { cache, clock, time: AtomicU64::new(0), history: Mutex::default() }
+        Self { cache, clock, bound, time: AtomicU64::new(0), history: Mutex::default() }
     }
 
     fn tick(&self) -> u64 {
@@ -375,6 +384,7 @@ impl Run {
             began = self.tick();
         });
         let ended = self.tick();
+        assert!(self.bound.is_none_or(|max| self.cache.len() <= max), "the bound is exceeded");
         let mut history = self.history.lock().expect("no poison");
         for &(key, response) in &responses {
             match response {
@@ -391,6 +401,13 @@ impl Run {
         }
     }
 
+    /// Whether somebody else can always go instead of a locked entry.
+    fn spares_locked(&self, history: &[Event]) -> bool {
+        let mut locked = history.iter().filter(|event| matches!(event.op, Op::Lock(_)));
+        let first = locked.next().map(|event| event.key);
+        self.bound > Some(1) && locked.all(|event| Some(event.key) == first)
+    }
+
     fn assert_linearizable(&self) {
         let history = self.history.lock().expect("no poison");
         let mut keys: Vec<_> =
@@ -403,8 +420,19 @@ impl Run {
                 .filter(|event| event.key == key || event.key == 0)
                 .copied()
                 .collect();
-            assert!(linearizable(&events), "no order explains key {key}: {events:#?}");
+            // A new key that finds the cache full may make any other go.
+            let evictors = history.iter().filter(|event| self.bound.is_some() && event.key != key);
+            let evictors: Vec<_> = evictors.filter(|event| event.may_evict()).copied().collect();
+            let explained = linearizable(&events, &evictors, self.spares_locked(&history));
+            assert!(explained, "no order explains key {key}: {events:#?}");
         }
+    }
+}
+
+fn bounded<V>(builder: CacheBuilder<u64, V>, bound: Option<u64>) -> CacheBuilder<u64, V> {
+    match bound {
+        Some(max) => builder.max_entries(max),
+        None => builder,
     }
 }
 
@@ -443,7 +471,11 @@ impl Model {
     /// Runs the model once, in the schedule of whoever calls.
     pub(crate) fn run(&self) {
         let words = self.stage.first() == Some(&Op::Word);
-        let run = Arc::new(Run::new(words));
+        let bound = self.stage.iter().find_map(|op| match op {
+            Op::Bound(max) => Some(*max),
+            _ => None,
+        });
+        let run = Arc::new(Run::new(words, bound));
         let mut memory = Memory::default();
         for &op in &self.stage {
             run.perform(op, &mut memory);

@@ -40,6 +40,7 @@ macro_rules! models {
 
 const A: u64 = 1;
 const B: u64 = 2;
+const C: u64 = 3;
 
 models! {
     // Publication, replacement and removal.
@@ -127,6 +128,25 @@ models! {
     helping_writer_in_a_session: [Insert(A, 1)] | [FillPinned, Insert(A, 2)] | [Get(A)];
     batch_against_writes: [Insert(A, 1), Insert(B, 1)]
         | [GetMany(A, B)] | [Insert(A, 2), Remove(B)];
+
+    // Bounds: whoever is new makes another go.
+    eviction_against_reads: [Bound(1), Insert(A, 1)] | [Get(A), Get(A)] | [Insert(B, 2)];
+    eviction_and_return_against_reads: [Bound(1), Insert(A, 1)]
+        | [Get(A), Get(A)] | [Insert(B, 2), Insert(A, 3)];
+    eviction_against_swap: [Bound(1), Insert(A, 1)]
+        | [Cas(A, Seen::Stage, 2)] | [Insert(B, 3)] | [Get(A)];
+    /// `A` goes although it is locked: there is nobody else.
+    eviction_against_lock_and_write: [Bound(1), Insert(A, 1)]
+        | [Lock(A), Cas(A, Seen::Token, 2)] | [Insert(B, 3)] | [Get(A)];
+    eviction_spares_the_locked: [Bound(2), Insert(A, 1), Insert(B, 1)]
+        | [Lock(A), Cas(A, Seen::Token, 2)] | [Insert(C, 3)];
+    eviction_of_the_lapsed: [Bound(2), Insert(A, 1), Insert(B, 1)]
+        | [Lock(A), Cas(A, Seen::Token, 2)] | [Tick(20), Insert(C, 3)];
+    refused_write_evicts_nobody: [Bound(2), Insert(A, 1), Insert(B, 1)]
+        | [Lock(B), Insert(B, 2)] | [Get(A)];
+    eviction_against_remove: [Bound(2), Insert(A, 1), Insert(B, 1)] | [Remove(A)] | [Insert(C, 1)];
+    eviction_against_expiry: [Bound(1), InsertUntil(A, 1, 10)]
+        | [Get(A)] | [Tick(20)] | [Insert(B, 2)];
 }
 
 /// Dropping the cache drops every value exactly once, those in flight included. Over the stand-in

@@ -43,6 +43,14 @@ pub(crate) struct Event {
     pub(crate) ended: u64,
 }
 
+impl Event {
+    /// Whether it may have made an entry of another key go, for want of room.
+    pub(crate) fn may_evict(&self) -> bool {
+        let stores = matches!(self.response, Response::Stored(_));
+        stores && matches!(self.op, Op::Insert(..) | Op::InsertUntil(..))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Entry {
     value: u64,
@@ -190,28 +198,68 @@ impl State {
                 self.entry = Some(entry);
                 Some(self)
             }
-            Op::Word | Op::Fill(_) | Op::FillPinned | Op::RemoveFill(_) | Op::Reclaim => Some(self),
+            Op::Word
+            | Op::Bound(_)
+            | Op::Fill(_)
+            | Op::FillPinned
+            | Op::RemoveFill(_)
+            | Op::Reclaim => Some(self),
         }
     }
 }
 
 /// Whether some order of `events`, in which nobody overtakes an operation that ended before it
 /// began, explains all responses. The search of Wing and Gong with Lowe's memory of what failed.
-pub(crate) fn linearizable(events: &[Event]) -> bool {
-    assert!(events.len() <= 64);
-    let mut failed = HashSet::new();
-    search(events, 0, State::default(), &mut failed)
+///
+/// Each of `evictors` may make the entry go, at one instant between its beginning and its end; not
+/// while it is locked, if it is to be spared then.
+pub(crate) fn linearizable(events: &[Event], evictors: &[Event], spares_locked: bool) -> bool {
+    assert!(events.len() + evictors.len() <= 64);
+    let history = History { events, evictors, spares_locked };
+    history.search(0, State::default(), &mut HashSet::new())
 }
 
-fn search(events: &[Event], done: u64, state: State, failed: &mut HashSet<(u64, State)>) -> bool {
-    let left = || (0..events.len()).filter(|index| done >> index & 1 == 0);
-    let Some(first_end) = left().map(|index| events[index].ended).min() else { return true };
-    if !failed.insert((done, state)) {
-        return false;
+struct History<'e> {
+    events: &'e [Event],
+    evictors: &'e [Event],
+    spares_locked: bool,
+}
+
+impl History<'_> {
+    /// `done` says which events have had their place, and after them which evictors.
+    fn search(&self, done: u64, state: State, failed: &mut HashSet<(u64, State)>) -> bool {
+        let left = |index: &usize| done >> index & 1 == 0;
+        let events = || (0..self.events.len()).filter(left);
+        let Some(first_end) = events().map(|index| self.events[index].ended).min() else {
+            return true;
+        };
+        if !failed.insert((done, state)) {
+            return false;
+        }
+        let by_event =
+            events().filter(|&index| self.events[index].began < first_end).any(|index| {
+                let next = state.step(&self.events[index]);
+                next.is_some_and(|next| self.search(done | 1 << index, next, failed))
+            });
+        by_event || self.evictions(done, &state).any(|(done, next)| self.search(done, next, failed))
     }
-    left().filter(|&index| events[index].began < first_end).any(|index| {
-        state
-            .step(&events[index])
-            .is_some_and(|next| search(events, done | 1 << index, next, failed))
-    })
+
+    /// What may follow on `state` if one of the evictors takes the entry.
+    fn evictions(&self, done: u64, state: &State) -> impl Iterator<Item = (u64, State)> {
+        let first = self.events.len();
+        let is_left = |index: usize| done >> index & 1 == 0;
+        let left = (0..first).filter(|&index| is_left(index)).map(|index| &self.events[index]);
+        let first_end = left.map(|event| event.ended).min().unwrap_or(u64::MAX);
+        let past = (0..first).filter(|&index| !is_left(index)).map(|index| &self.events[index]);
+        let last_begin = past.map(|event| event.began).max().unwrap_or(0);
+        let may_go = |entry: &Entry| !(self.spares_locked && state.is_locked(entry));
+        let evicted = state.entry.filter(may_go).map(|_| State { entry: None, ..*state });
+        let evictors = self.evictors.iter().enumerate();
+        let open = evictors.filter(move |(index, evictor)| {
+            let unused = done >> (first + index) & 1 == 0;
+            unused && evictor.began < first_end && evictor.ended > last_begin
+        });
+        let next = open.map(move |(index, _)| done | 1 << (first + index));
+        next.filter_map(move |done| Some((done, evicted?)))
+    }
 }

@@ -300,6 +300,86 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
+        name: "room made for one too few",
+        file: "store/bound.rs",
+        find: "        let most = policy.capacity() - u64::from(weight);
+        self.evict_down_to",
+        replace: "        let most = policy.capacity() - u64::from(weight) + 1;
+        self.evict_down_to",
+        model: "eviction_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "evicted and not unlinked",
+        file: "store/bound.rs",
+        find: "self.unlink(held, at, victim.weight, Cause::Evicted);",
+        replace: "",
+        model: "eviction_and_return_against_reads",
+        bound: 2,
+    },
+    Mutant {
+        name: "a swap brings back what was evicted",
+        file: "store/mod.rs",
+        find: "            Condition::Always | Condition::Absent => Ok(()),
+            Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),",
+        replace: "            _ => Ok(()),",
+        model: "eviction_against_swap",
+        bound: 2,
+    },
+    Mutant {
+        name: "a token brings back what was evicted",
+        file: "store/mod.rs",
+        find: "            Condition::Always | Condition::Absent => Ok(()),
+            Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),",
+        replace: "            _ => Ok(()),",
+        model: "eviction_against_lock_and_write",
+        bound: 2,
+    },
+    Mutant {
+        name: "locked entry evicted like any other",
+        file: "store/bound.rs",
+        find: "        deadline.is_none_or(|deadline| deadline <= *self.now.get_or_init(|| self.time.now()))",
+        replace: "        let _ = (deadline, &self.now, self.time);
+        true",
+        model: "eviction_spares_the_locked",
+        bound: 2,
+    },
+    Mutant {
+        name: "locked entry evicted before one whose lock has lapsed",
+        file: "store/bound.rs",
+        find: "deadline <= *self.now",
+        replace: "deadline > *self.now",
+        model: "eviction_of_the_lapsed",
+        bound: 2,
+    },
+    Mutant {
+        name: "policy not told of a removal",
+        file: "store/mod.rs",
+        find: "weight = policy.forget(at.place(), usage);",
+        replace: "weight = u32::from(usage.uses());",
+        model: "eviction_against_remove",
+        bound: 2,
+    },
+    Mutant {
+        name: "policy not told of an expiry",
+        file: "store/mod.rs",
+        find: "weight = policy.forget(at.place(), usage);",
+        replace: "weight = if cause == Cause::Expired { 1 } else { policy.forget(at.place(), usage) };",
+        model: "eviction_against_expiry",
+        bound: 2,
+    },
+    Mutant {
+        name: "room made before the write is admitted",
+        file: "store/write.rs",
+        find: "                self.admit_counted(held, entry.as_ref(), condition, now)?;
+                Ok(self.store",
+        replace: "                let _ = self.room_for_new(held, hash, weight);
+                self.admit_counted(held, entry.as_ref(), condition, now)?;
+                Ok(self.store",
+        model: "refused_write_evicts_nobody",
+        bound: 2,
+    },
+    Mutant {
         name: "table loaded relaxed",
         file: "raw/stripe.rs",
         find: "let table = self.current.0.table.load(Ordering::Acquire);",
