@@ -430,10 +430,12 @@ impl<V> Body<V> {
     }
 }
 
+#[inline(always)]
 fn pack_expiry(expires: Option<Tick>) -> u64 {
     expires.map_or(0, |at| at.raw() << 1)
 }
 
+#[inline(always)]
 fn unpack_expiry(times: u64) -> Option<Tick> {
     debug_assert!(times & 1 == 0);
     Tick::from_raw(times >> 1)

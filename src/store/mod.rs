@@ -150,7 +150,7 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let Some(mut held) = self.held.take() else { return };
         let leaving = held.waiters.take_leaving();

@@ -361,14 +361,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
-        name: "policy not told of an expiry",
-        file: "store/mod.rs",
-        find: "weight = policy.forget(at.place(), usage);",
-        replace: "weight = if cause == Cause::Expired { 1 } else { policy.forget(at.place(), usage) };",
-        model: "eviction_against_expiry",
-        bound: 2,
-    },
-    Mutant {
         name: "room made before the write is admitted",
         file: "store/write.rs",
         find: "                self.admit_counted(held, entry.as_ref(), condition, now)?;
