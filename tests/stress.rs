@@ -10,12 +10,14 @@ mod drops;
 mod settle;
 
 use std::collections::HashMap;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use caskade::{Cache, Clock, Expiry, Refusal, Retry, SystemClock, Update};
+use caskade::{
+    Cache, Clock, Expiry, KeyLock, ManualClock, Refusal, Removal, Retry, SystemClock, Update,
+};
 use drops::{Counted, Register};
 use settle::settles;
 
@@ -498,4 +500,243 @@ fn hammer(cache: &Cache<u64, Counted>, register: &Register, dice: &mut Dice) {
         14 => drop(cache.pin().iter().count().checked_rem(7)),
         _ => assert!(cache.get(&key).is_none_or(|seen| seen == value)),
     }
+}
+
+/// What became of all values of a cache, told by the values and by a listener.
+#[derive(Default)]
+struct Ledger {
+    made: AtomicU64,
+    dropped: AtomicU64,
+    told: AtomicU64,
+    told_again: AtomicU64,
+}
+
+/// A value that is accounted for; its clones are the same value.
+#[derive(Clone)]
+struct Entered(Arc<Line>);
+
+struct Line {
+    key: u64,
+    weight: u32,
+    told: AtomicU64,
+    ledger: Arc<Ledger>,
+}
+
+impl Ledger {
+    fn make(self: &Arc<Self>, key: u64, weight: u32) -> Entered {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let told = AtomicU64::new(0);
+        Entered(Arc::new(Line { key, weight, told, ledger: Arc::clone(self) }))
+    }
+
+    /// What the listener does.
+    fn tell(&self, removal: &Removal<'_, u64, Entered>) {
+        let line = &removal.value().0;
+        let again = line.key != *removal.key() || line.told.fetch_add(1, Ordering::Relaxed) > 0;
+        self.told_again.fetch_add(u64::from(again), Ordering::Relaxed);
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn alive(&self) -> u64 {
+        let dropped = self.dropped.load(Ordering::SeqCst);
+        self.made.load(Ordering::SeqCst) - dropped
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.ledger.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A bounded cache with everything that can happen to it, its clock, and the books.
+struct Soak {
+    cache: Cache<u64, Entered>,
+    clock: ManualClock,
+    ledger: Arc<Ledger>,
+    /// How many values came in.
+    stored: AtomicU64,
+    bound: AtomicU64,
+    /// Counters in a cache of their own: how many were created, and how many have left.
+    counters: Cache<u64, u64>,
+    counters_made: AtomicU64,
+    counters_gone: Arc<AtomicU64>,
+}
+
+/// The least is what the heaviest value weighs.
+const SOAK_BOUNDS: [u64; 4] = [300, 700, 1500, 4000];
+
+impl Soak {
+    fn new() -> Self {
+        let (clock, ledger) = (ManualClock::new(), Arc::<Ledger>::default());
+        let counters_gone = Arc::<AtomicU64>::default();
+        let (book, gone) = (Arc::clone(&ledger), Arc::clone(&counters_gone));
+        let cache = Cache::builder()
+            .max_weight(SOAK_BOUNDS[1], |_: &u64, value: &Entered| value.0.weight)
+            .initial_entries(2048)
+            .clock(clock.clone())
+            .removal_listener(move |removal| book.tell(removal))
+            .build()
+            .unwrap();
+        let counters = Cache::builder()
+            .max_entries(50)
+            .clock(clock.clone())
+            .removal_listener(move |_| {
+                gone.fetch_add(1, Ordering::Relaxed);
+            })
+            .build()
+            .unwrap();
+        Self {
+            cache,
+            clock,
+            ledger,
+            stored: AtomicU64::new(0),
+            bound: AtomicU64::new(SOAK_BOUNDS[1]),
+            counters,
+            counters_made: AtomicU64::new(0),
+            counters_gone,
+        }
+    }
+
+    fn step(&self, dice: &mut Dice) {
+        let cache = &self.cache;
+        let key = dice.below(1000);
+        let weight = match dice.below(50) {
+            0 => 0,
+            1 => 300, // more than the share of a stripe, more often than not
+            other => 1 + other as u32 % 9,
+        };
+        let weight = if key % 100 == 0 { weight } else { weight.max(1) };
+        let value = || self.ledger.make(key, weight);
+        let life = Duration::from_millis(1 + dice.below(2000));
+        let stamp = cache.get_with_cas(&key).and_then(|seen| seen.cas());
+        let stored = match dice.below(20) {
+            0..=4 => cache.insert(key, value()).is_ok(),
+            5 => cache.insert_with(key, value(), Expiry::After(life)).is_ok(),
+            6 => cache.add(key, value()).is_ok(),
+            7 => cache.replace(&key, value()).is_ok(),
+            8 => stamp.is_some_and(|stamp| cache.compare_and_swap(&key, stamp, value()).is_ok()),
+            9 => cache.update(key, |_| Update::PutWith(value(), Expiry::Keep)).is_ok(),
+            10 => {
+                let retry = Retry::attempts(1);
+                cache.fetch_update(key, retry, |_| Update::Put(value())).is_ok()
+            }
+            11 => cache.get_and_lock(&key).is_ok_and(|held| held.write(value()).is_ok()),
+            12 => {
+                let lapses = cache.get_and_lock_for(&key, life).map(KeyLock::into_cas);
+                self.clock.advance(Duration::from_millis(dice.below(50)));
+                lapses.is_ok_and(|token| cache.compare_and_swap(&key, token, value()).is_ok())
+            }
+            13 => {
+                drop(cache.discard(&key));
+                false
+            }
+            14 => {
+                drop(cache.get_and_touch(&key, Expiry::After(life)));
+                false
+            }
+            15 => {
+                let session = cache.pin();
+                let seen = session.get(&key);
+                thread::yield_now();
+                assert!(seen.is_none_or(|seen| seen.0.key == key));
+                false
+            }
+            16 => {
+                self.count(key % 100, dice);
+                false
+            }
+            _ => {
+                assert!(cache.read(&key, |value| value.0.key).is_none_or(|named| named == key));
+                false
+            }
+        };
+        self.stored.fetch_add(u64::from(stored), Ordering::Relaxed);
+        match dice.below(5000) {
+            0 => cache.clear(),
+            1..=3 => drop(cache.expire_due()),
+            4..=6 => assert!(cache.iter().all(|(key, value)| value.0.key == key)),
+            _ => {}
+        }
+    }
+
+    /// A counter that is zero has just been created.
+    fn count(&self, key: u64, dice: &mut Dice) {
+        let created = match dice.below(4) {
+            0 => self.counters.insert(key, 1).is_ok(),
+            1 => {
+                drop(self.counters.increment(&key, 1));
+                drop(self.counters.discard(&key));
+                false
+            }
+            _ => {
+                let counted = self.counters.increment_or_insert(key, 1, 0, Expiry::Default);
+                counted.is_ok_and(|count| *count == 0)
+            }
+        };
+        self.counters_made.fetch_add(u64::from(created), Ordering::Relaxed);
+    }
+
+    /// While nobody else is at work, all books agree.
+    fn audit(&self) {
+        self.cache.expire_due();
+        let (stats, bound) = (self.cache.stats(), self.bound.load(Ordering::Relaxed));
+        let resident: Vec<_> = self.cache.iter().collect();
+        let weight: u64 = resident.iter().map(|(_, value)| u64::from(value.0.weight)).sum();
+        assert_eq!((stats.weight, stats.bound), (weight, Some(bound)));
+        assert!(weight <= bound, "{weight} of {bound}");
+        assert_eq!(self.cache.len(), resident.len());
+        assert!(resident.iter().all(|(_, value)| value.0.told.load(Ordering::Relaxed) == 0));
+        let told = self.ledger.told.load(Ordering::Relaxed);
+        assert_eq!(self.stored.load(Ordering::Relaxed), told + resident.len() as u64);
+        assert_eq!(self.ledger.told_again.load(Ordering::Relaxed), 0);
+        let gone = self.counters_gone.load(Ordering::Relaxed);
+        let left = self.counters.len() as u64;
+        assert!(left <= 50);
+        assert_eq!(self.counters_made.load(Ordering::Relaxed), gone + left);
+        self.cache.validate();
+        self.counters.validate();
+    }
+
+    fn change_bound(&self, dice: &mut Dice) {
+        let bound = SOAK_BOUNDS[dice.below(4) as usize];
+        self.cache.set_bound(bound).unwrap();
+        self.bound.store(bound, Ordering::Relaxed);
+    }
+}
+
+/// Bounds, weights, lives, locks, counters, iteration and a listener together. Now and then all
+/// threads rest while one of them goes over the books.
+#[test]
+#[ignore = "stress"]
+fn everything_at_once_in_a_bounded_cache() {
+    let (end, soak, rest) = (End::new(), Soak::new(), RwLock::new(()));
+    together(|own| {
+        let mut dice = Dice(own);
+        for round in end.rounds() {
+            {
+                let _at_work = rest.read().expect("no thread fails");
+                for _ in 0..100 {
+                    soak.step(&mut dice);
+                }
+                if own == 0 && round % 4 == 0 {
+                    soak.change_bound(&mut dice);
+                }
+            }
+            if own == 1 && round % 20 == 0 {
+                let _alone = rest.write().expect("no thread fails");
+                soak.audit();
+            }
+        }
+    });
+    soak.audit();
+    let stats = soak.cache.stats();
+    assert!(stats.expired > 0 && stats.evicted > 0 && stats.locks_taken > 0, "{stats:?}");
+    let (resident, ledger) = (soak.cache.len() as u64, Arc::clone(&soak.ledger));
+    assert!(settles(|| {
+        soak.cache.reclaim();
+        ledger.alive() == resident
+    }));
+    drop(soak);
+    assert!(settles(|| ledger.alive() == 0));
 }
