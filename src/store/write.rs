@@ -8,7 +8,7 @@ use crate::epoch;
 use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{Node, from_bits, is_word, to_bits};
+use crate::raw::{Node, Standing, from_bits, is_word, to_bits};
 use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
@@ -228,7 +228,11 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let guard = epoch::pin();
-        self.stripe(hash).search(hash, &guard).find(is(key)).map(|node| node.key().clone())
+        let node = self.stripe(hash).search(hash, &guard).find(is(key))?;
+        let view = node.view();
+        // Of an entry that is over by the clock nothing is asked; the stripe lock will tell.
+        let is_over = || node.standing(&view, self.time.now()) == Standing::Expired;
+        (view.is_timeless() || !is_over()).then(|| node.key().clone())
     }
 
     /// Carries out an admitted write of what weighs so much. What it does not use stays in `fresh`.
