@@ -577,7 +577,7 @@ impl Soak {
             .clock(clock.clone())
             .removal_listener(move |removal| book.tell(removal))
             .build()
-            .unwrap();
+            .expect("valid settings");
         let counters = Cache::builder()
             .max_entries(50)
             .clock(clock.clone())
@@ -585,7 +585,7 @@ impl Soak {
                 gone.fetch_add(1, Ordering::Relaxed);
             })
             .build()
-            .unwrap();
+            .expect("valid settings");
         Self {
             cache,
             clock,
@@ -700,7 +700,7 @@ impl Soak {
 
     fn change_bound(&self, dice: &mut Dice) {
         let bound = SOAK_BOUNDS[dice.below(4) as usize];
-        self.cache.set_bound(bound).unwrap();
+        self.cache.set_bound(bound).expect("not nothing");
         self.bound.store(bound, Ordering::Relaxed);
     }
 }
