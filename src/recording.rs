@@ -28,6 +28,8 @@ const ROWS: &[Row] = &[
     ("caskade_entries", Kind::Gauge, "entries present", |s| Some(s.entries)),
     ("caskade_weight", Kind::Gauge, "what the entries weigh", |s| Some(s.weight)),
     ("caskade_bound", Kind::Gauge, "the most that the entries may weigh", |s| s.bound),
+    ("caskade_entry_bytes", Kind::Gauge, "bytes of the entries themselves", |s| Some(s.entry_bytes)),
+    ("caskade_overhead_bytes", Kind::Gauge, "bytes of tables and bookkeeping", |s| Some(s.overhead_bytes)),
     ("caskade_waiting", Kind::Gauge, "removed pieces that may still be read", |s| Some(s.waiting)),
     ("caskade_waiting_weight", Kind::Gauge, "what the values among them weigh", |s| Some(s.waiting_weight)),
 ];
@@ -46,7 +48,8 @@ impl Stats {
     /// `caskade_ghost_hits_total`.
     ///
     /// Gauges: `caskade_entries`, `caskade_weight`, `caskade_bound` (with a bound only),
-    /// `caskade_waiting`, `caskade_waiting_weight`.
+    /// `caskade_entry_bytes`, `caskade_overhead_bytes`, `caskade_waiting`,
+    /// `caskade_waiting_weight`.
     ///
     /// # Panics
     ///

@@ -120,7 +120,7 @@ fn every_number_has_its_own_metric() {
     let cache: Cache<u32, u32> = Cache::builder().max_entries(1).build().unwrap();
     let mut stats = cache.stats();
     // In the order of the names below.
-    let fields: [&mut u64; 15] = [
+    let fields: [&mut u64; 17] = [
         &mut stats.conflicts,
         &mut stats.evicted,
         &mut stats.evicted_weight,
@@ -133,6 +133,8 @@ fn every_number_has_its_own_metric() {
         &mut stats.misses,
         &mut stats.writes,
         &mut stats.entries,
+        &mut stats.entry_bytes,
+        &mut stats.overhead_bytes,
         &mut stats.waiting,
         &mut stats.waiting_weight,
         &mut stats.weight,
@@ -154,7 +156,15 @@ fn every_number_has_its_own_metric() {
         "misses",
         "writes",
     ];
-    let gauges = ["bound", "entries", "waiting", "waiting_weight", "weight"];
+    let gauges = [
+        "bound",
+        "entries",
+        "entry_bytes",
+        "overhead_bytes",
+        "waiting",
+        "waiting_weight",
+        "weight",
+    ];
     with_local_recorder(&book, || stats.record_metrics("c"));
     for (number, name) in (101..).zip(counters) {
         assert_eq!(book.counter(&format!("caskade_{name}_total{{cache=c}}")), number);
