@@ -1,16 +1,13 @@
 //! `retain`: what it removes, what it leaves, and who may interfere.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::configs::for_each_config;
 use caskade::{Cache, Cause, Expiry, ManualClock, Update};
-use configs::for_each_config;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,13 +3,10 @@
 //! What locks and absence do to a counter is in the table of `key_lock.rs`; exact sums under
 //! contention are in `stress.rs`.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::time::Duration;
 
+use crate::support::configs::for_each_config;
 use caskade::{Cache, CounterError, Expiry, ManualClock, Refusal};
-use configs::for_each_config;
 
 /// For one type: wrap, stop and refuse at both ends, and leave the middle alone.
 macro_rules! edges {

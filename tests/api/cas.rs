@@ -3,13 +3,10 @@
 //! What each conditional write does in each state of an entry is in the table of `key_lock.rs`;
 //! races between conditional writes are in `stress.rs`.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::collections::HashSet;
 
+use crate::support::configs::for_each_config;
 use caskade::{Cache, Cas, Expiry, InvalidCas, Put, Refusal, Reread, Retry, Update, Updated};
-use configs::for_each_config;
 
 #[test]
 fn zero_and_all_ones_are_no_stamps() {

@@ -1,15 +1,12 @@
 //! Bounded caches: the bound holds at every instant, and who goes.
 
-#[path = "support/guarded.rs"]
-mod guarded;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::guarded::guarded;
 use caskade::{BuildError, Cache, Cause, Expiry, ManualClock, Refusal, Update};
-use guarded::guarded;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,9 +3,6 @@
 //!
 //! `clear`, `reclaim`, `stats` and `lock_remaining` have no error to return and panic instead.
 
-#[path = "support/guarded.rs"]
-mod guarded;
-
 use std::cell::RefCell;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
@@ -14,11 +11,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::support::guarded::guarded;
 use caskade::{
     Cache, Cas, CounterError, Expiry, LockError, ManualClock, Put, Refusal, Reread, Retry,
     UnlockError, Update, Updated, WriteError,
 };
-use guarded::guarded;
 
 const SECOND: Duration = Duration::from_secs(1);
 

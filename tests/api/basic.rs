@@ -1,14 +1,11 @@
 //! The map-like core: storing, reading and removing, in every shape of cache; borrowed keys;
 //! sessions; handles; the builder's limits.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
+use crate::support::configs::for_each_config;
 use caskade::{BuildError, Cache, Equivalent, Put, Refusal, Update, Updated};
-use configs::for_each_config;
 
 #[test]
 fn what_is_stored_is_read_until_it_is_removed() {

@@ -7,11 +7,6 @@
 //! so on until it comes through. After each panic the entry must be as it was, must not be locked,
 //! must be writable, and in the end everything that was made must have been dropped once.
 
-#[path = "support/drops.rs"]
-mod drops;
-#[path = "support/settle.rs"]
-mod settle;
-
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,9 +16,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use crate::support::drops::{Counted, Register};
+use crate::support::settle::settles;
 use caskade::{Cache, Cas, Expiry, ManualClock, Put, Retry, Update};
-use drops::{Counted, Register};
-use settle::settles;
 
 /// What is thrown: not a message, so that no hook prints a backtrace.
 struct Injected;

@@ -3,30 +3,20 @@
 //!
 //! Deliberately about numbers of drops only; memory itself is watched by the sanitizers.
 
-#[path = "support/configs.rs"]
-mod configs;
-#[path = "support/drops.rs"]
-mod drops;
-#[path = "support/settle.rs"]
-mod settle;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::configs::{Shape, for_each_config};
+use crate::support::drops::{Counted, Register};
+use crate::support::settle::settles;
 use caskade::{Cache, Expiry, ManualClock, Put, Retry, Update};
-use configs::for_each_config;
-use drops::{Counted, Register};
-use settle::settles;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Fills a cache with ten keys in every shape, lets `act` loose on it, and expects that the keys
 /// and values left are those of `entries` entries, and none once the cache is gone.
-fn leaves(
-    entries: usize,
-    act: impl Fn(&Cache<Counted, Counted, configs::Shape>, &Register, &ManualClock),
-) {
+fn leaves(entries: usize, act: impl Fn(&Cache<Counted, Counted, Shape>, &Register, &ManualClock)) {
     let clock = ManualClock::new();
     for_each_config(
         |builder| builder.clock(clock.clone()),

@@ -1,8 +1,5 @@
 //! `drain`: entries are removed one by one, and each is yielded once.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::configs::for_each_config;
 use caskade::{Cache, Cause, Expiry, ManualClock, Update};
-use configs::for_each_config;
 
 const SECOND: Duration = Duration::from_secs(1);
 

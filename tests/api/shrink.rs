@@ -1,14 +1,11 @@
 //! Tables become smaller: by themselves after mass removal, to the least on request. And the loads
 //! of stripes, which show it.
 
-#[path = "support/settle.rs"]
-mod settle;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use crate::support::settle::settles;
 use caskade::{Cache, Expiry, ManualClock, Update};
-use settle::settles;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

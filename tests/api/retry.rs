@@ -3,18 +3,13 @@
 //! What panics in its closure do is in `panics.rs`; that it loses no update among many threads is
 //! in `stress.rs`.
 
-#[path = "support/configs.rs"]
-mod configs;
-#[path = "support/guarded.rs"]
-mod guarded;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::configs::for_each_config;
+use crate::support::guarded::guarded;
 use caskade::{Cache, Clock, Expiry, ManualClock, Refusal, Retry, Update, Updated};
-use configs::for_each_config;
-use guarded::guarded;
 
 const SECOND: Duration = Duration::from_secs(1);
 const K: &str = "k";

@@ -2,16 +2,13 @@
 //!
 //! Iteration during churn for a long time is in `stress.rs`.
 
-#[path = "support/configs.rs"]
-mod configs;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::support::configs::for_each_config;
 use caskade::Cache;
-use configs::for_each_config;
 
 fn filled<S: std::hash::BuildHasher>(
     cache: &Cache<u64, String, S>,

@@ -3,9 +3,6 @@
 //! Futures are polled by hand and the clock is moved by hand. Only two tests wait in real time, for
 //! a lock of some milliseconds, and they wait for the event itself.
 
-#[path = "support/polling.rs"]
-mod polling;
-
 use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -15,8 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::polling::Polled;
 use caskade::{Cache, Clock, Expiry, KeyLock, LockError, ManualClock, Refusal};
-use polling::Polled;
 
 type Held = KeyLock<&'static str, u64>;
 type Outcome = Result<Held, LockError>;
