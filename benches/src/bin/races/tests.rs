@@ -1,0 +1,67 @@
+//! The races can tell: the naive subject fails as it must, caskade nowhere.
+
+use crate::cell::{Cell, Findings};
+use crate::fill;
+use crate::late::Arrival;
+use crate::panics::{Culprit, Place};
+use crate::subject::{Invalidation, Kind, Load, Update};
+use crate::subjects::{CASKADE, KINDS, NAIVE};
+use crate::table::{Race, sections};
+
+fn cells_of(kind: &Kind, race: Race) -> Vec<Cell> {
+    let Findings(found) = race.run(kind, Place::Here);
+    found.into_iter().map(|(_, cell)| cell).collect()
+}
+
+#[test]
+fn caskade_is_safe_in_every_race() {
+    let races = sections().into_iter().flat_map(|section| section.races);
+    for race in races.filter(|race| !race.is_control()) {
+        // The closure of `update` runs under the stripe lock: a writer waits for it.
+        let right = match race {
+            Race::Update(Update::Once) => Cell::Blocks,
+            _ => Cell::Safe,
+        };
+        for (call, cell) in race.run(&CASKADE, Place::Here).0 {
+            assert_eq!(cell, right, "{race:?}, {call}");
+        }
+    }
+}
+
+#[test]
+fn plain_insert_that_comes_late_is_seen_in_every_subject() {
+    for kind in KINDS {
+        for cell in cells_of(kind, Race::Fill(Load::Plain, Invalidation::One)) {
+            assert_eq!(cell, Cell::Stale, "{}", kind.name);
+        }
+    }
+}
+
+#[test]
+fn naive_subject_keeps_what_was_invalidated() {
+    for load in [Load::Loader, Load::Async, Load::Plain] {
+        for way in [Invalidation::One, Invalidation::All, Invalidation::Predicate] {
+            assert_eq!(cells_of(&NAIVE, Race::Fill(load, way)), [Cell::Stale]);
+        }
+        let late = Race::Late(load, Invalidation::One, Arrival::After);
+        assert_eq!(cells_of(&NAIVE, late), [Cell::Stale]);
+        let written = Race::Fill(load, Invalidation::Written);
+        assert_eq!(cells_of(&NAIVE, written), [Cell::Lost]);
+    }
+}
+
+#[test]
+fn naive_subject_loses_a_write_or_makes_it_wait() {
+    assert_eq!(cells_of(&NAIVE, Race::Update(Update::Once)), [Cell::Lost, Cell::Blocks]);
+}
+
+#[test]
+fn naive_subject_is_poisoned() {
+    let found = cells_of(&NAIVE, Race::Panic(Culprit::Update));
+    assert_eq!(found, [Cell::Safe, Cell::Poisoned]);
+}
+
+#[test]
+fn every_call_works_if_nobody_interferes() {
+    KINDS.iter().for_each(fill::check);
+}
