@@ -48,6 +48,9 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     expiry_policy: Option<Box<ExpiryPolicy<K, V>>>,
     default_lock_time: Option<Duration>,
     max_lock_time: Duration,
+    load_time: Duration,
+    grace: Duration,
+    refresh_ahead: Duration,
     max: Option<u64>,
     weigher: Option<Box<Weigher<K, V>>>,
     listener: Option<Box<Listener<K, V>>>,
@@ -65,6 +68,9 @@ impl<K, V> CacheBuilder<K, V> {
             expiry_policy: None,
             default_lock_time: None,
             max_lock_time: LOCK_TIME,
+            load_time: LOCK_TIME,
+            grace: Duration::ZERO,
+            refresh_ahead: Duration::ZERO,
             max: None,
             weigher: None,
             listener: None,
@@ -103,6 +109,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             expiry_policy: self.expiry_policy,
             default_lock_time: self.default_lock_time,
             max_lock_time: self.max_lock_time,
+            load_time: self.load_time,
+            grace: self.grace,
+            refresh_ahead: self.refresh_ahead,
             max: self.max,
             weigher: self.weigher,
             listener: self.listener,
@@ -426,6 +435,96 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         self
     }
 
+    /// How long a load may keep others waiting, more than zero. Default: 15 seconds.
+    ///
+    /// Then somebody else who wants the key loads it as well. A loader that takes longer is not
+    /// stopped, and its value is stored if nothing speaks against it. So this should be longer than
+    /// any load that has a chance; it is there for leaders who never come back, such as a future that
+    /// nobody polls any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    /// use std::time::Duration;
+    ///
+    /// let cache = Cache::builder().load_time(Duration::from_secs(2)).build()?;
+    /// assert_eq!(cache.get_or_load(&2, |n| n * n), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn load_time(mut self, time: Duration) -> Self {
+        self.load_time = time;
+        self
+    }
+
+    /// How long a value may be served beyond its life, while somebody refreshes it. Default: not at
+    /// all.
+    ///
+    /// Every life that ends, by default or because its writer said so, is followed by the grace
+    /// time. The entry is there for everybody until that is over as well. But
+    /// [`get_or_load`](Cache::get_or_load) and [`lookup`](Cache::lookup) know it for stale: the first
+    /// who comes refreshes it, and whoever comes meanwhile gets the old value.
+    ///
+    /// It is also how long a value may be served after [`mark_stale`](Cache::mark_stale).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Lookup, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder()
+    ///     .clock(clock.clone())
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .grace(Duration::from_secs(10))
+    ///     .build()?;
+    /// cache.insert("k", 1)?;
+    /// assert!(matches!(cache.lookup("k"), Lookup::Hit(_)));
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(matches!(cache.lookup("k"), Lookup::Stale(_, Some(_)))); // ours to refresh
+    /// assert!(matches!(cache.lookup("k"), Lookup::Stale(_, None))); // somebody does already
+    /// clock.advance(Duration::from_secs(10));
+    /// assert!(matches!(cache.lookup("k"), Lookup::Miss(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
+    /// How long before the end of its life a value is due for a refresh. Default: not before the end.
+    ///
+    /// As [`grace`](Self::grace), but within the life instead of after it: a key in use is refreshed
+    /// before it expires, so that nobody but the one who loads it waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let cache = Cache::builder()
+    ///     .clock(clock.clone())
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .refresh_ahead(Duration::from_secs(10))
+    ///     .build()?;
+    /// assert_eq!(cache.get_or_load(&"k", |_| 1), 1);
+    /// clock.advance(Duration::from_secs(49));
+    /// assert_eq!(cache.get_or_load(&"k", |_| 2), 1);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.get_or_load(&"k", |_| 3), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn refresh_ahead(mut self, time: Duration) -> Self {
+        self.refresh_ahead = time;
+        self
+    }
+
     /// Builds the cache.
     ///
     /// # Errors
@@ -433,6 +532,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// * [`BuildError::Stripes`]: the stripe count is out of range.
     /// * [`BuildError::InitialEntries`]: room for more than 4 294 967 295 entries is asked for.
     /// * [`BuildError::LockTime`]: a lock time is zero, or the default is over the maximum.
+    /// * [`BuildError::LoadTime`]: the load time is zero.
     /// * [`BuildError::Bound`]: the cache is to hold nothing.
     /// * [`BuildError::TimeToIdle`]: the time to idle is zero, or longer than time itself.
     ///
@@ -466,6 +566,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         if default_lock_time.is_zero() || default_lock_time > max_lock_time {
             return Err(BuildError::LockTime);
         }
+        if self.load_time.is_zero() {
+            return Err(BuildError::LoadTime);
+        }
         if self.max == Some(0) {
             return Err(BuildError::Bound);
         }
@@ -479,6 +582,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             time_to_idle: self.time_to_idle,
             default_lock_time,
             max_lock_time,
+            load_time: self.load_time,
+            grace: self.grace,
+            refresh_ahead: self.refresh_ahead,
         };
         let parts = Parts {
             hasher: self.hasher,

@@ -4,6 +4,10 @@
 
 mod bulk;
 mod counters;
+mod fills;
+mod invalidation;
+mod load_many;
+mod loading;
 mod locks;
 #[cfg(feature = "serde")]
 mod snapshot;

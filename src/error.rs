@@ -149,6 +149,16 @@ pub enum Refusal {
         /// The bound of the cache.
         max: u64,
     },
+    /// The key has been invalidated, removed, or written and evicted since the fill's token or mark
+    /// was handed out; or a neighbour was whom the cache cannot tell from it.
+    Invalidated,
+    /// A fence stands around the key.
+    Fenced {
+        /// How long until it goes by itself.
+        remaining: Duration,
+    },
+    /// The fill's token was handed out for another key.
+    WrongToken,
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
     Reentrant,
 }
@@ -163,6 +173,9 @@ impl fmt::Display for Refusal {
             Self::TooHeavy { weight, max } => {
                 write!(f, "a weight of {weight} is more than the cache may hold, which is {max}")
             }
+            Self::Invalidated => f.write_str("the key was invalidated after the value was read"),
+            Self::Fenced { remaining } => write!(f, "the key is fenced for {remaining:?}"),
+            Self::WrongToken => f.write_str("the token was handed out for another key"),
             Self::Reentrant => f.write_str(REENTRANT),
         }
     }
@@ -193,7 +206,10 @@ impl From<Refusal> for LockError {
             Refusal::Absent
             | Refusal::Exists { .. }
             | Refusal::Changed { .. }
-            | Refusal::TooHeavy { .. } => Self::Absent,
+            | Refusal::TooHeavy { .. }
+            | Refusal::Invalidated
+            | Refusal::Fenced { .. }
+            | Refusal::WrongToken => Self::Absent,
         }
     }
 }
@@ -207,7 +223,10 @@ impl From<Refusal> for CounterError {
             Refusal::Absent
             | Refusal::Exists { .. }
             | Refusal::Changed { .. }
-            | Refusal::TooHeavy { .. } => Self::Absent,
+            | Refusal::TooHeavy { .. }
+            | Refusal::Invalidated
+            | Refusal::Fenced { .. }
+            | Refusal::WrongToken => Self::Absent,
         }
     }
 }
@@ -485,6 +504,8 @@ pub enum BuildError {
     InitialEntries(usize),
     /// A lock time is zero, or the default lock time is over the maximum.
     LockTime,
+    /// The load time is zero.
+    LoadTime,
     /// The cache is to hold nothing.
     Bound,
     /// The time to idle is zero, or cannot be counted.
@@ -501,6 +522,7 @@ impl fmt::Display for BuildError {
             Self::LockTime => {
                 f.write_str("lock times must be over zero, and the default at most the maximum")
             }
+            Self::LoadTime => f.write_str("the load time must be over zero"),
             Self::Bound => f.write_str("a cache must be allowed to hold something"),
             Self::TimeToIdle => f.write_str("the time to idle must be over zero and countable"),
         }

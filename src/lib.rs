@@ -164,6 +164,8 @@ mod counter;
 mod epoch;
 mod error;
 mod expiry;
+mod fence;
+mod fill;
 mod hash;
 mod iter;
 mod key_lock;
@@ -183,6 +185,7 @@ mod store;
 mod swallow;
 mod sync;
 mod time;
+mod transaction;
 mod update;
 mod usage;
 mod versioned;
@@ -196,6 +199,8 @@ pub use error::{
     BuildError, CounterError, LockError, Refusal, RetryError, UnlockError, WriteError,
 };
 pub use expiry::Expiry;
+pub use fence::Fence;
+pub use fill::{FillToken, Loaded, Lookup, Mark};
 pub use iter::{Drain, Iter};
 pub use key_lock::KeyLock;
 pub use put::Put;
@@ -207,6 +212,7 @@ pub use snapshot::{RestoreError, Restored, Snapshot};
 pub use stamp::{Cas, InvalidCas};
 pub use stats::{Stats, StripeLoad};
 pub use time::{Clock, ManualClock, SystemClock};
+pub use transaction::Transaction;
 pub use update::{Retried, Update, Updated};
 pub use versioned::{Reread, Versioned};
 

@@ -162,8 +162,12 @@ impl StampSource {
 
     /// Whether an entry may carry `stamp`.
     pub(crate) fn knows(&self, stamp: u64) -> bool {
-        let own = |stamp| (self.last - stamp) % u64::from(self.step) == 0;
-        stamp <= self.last && (self.has_adopted || own(stamp))
+        stamp <= self.last && (self.has_adopted || self.has_drawn(stamp))
+    }
+
+    /// Whether `stamp` can have been drawn here.
+    pub(crate) fn has_drawn(&self, stamp: u64) -> bool {
+        stamp <= self.last && (self.last - stamp) % u64::from(self.step) == 0
     }
 
     /// From now on the stripe may have entries with stamps up to `largest` that were drawn

@@ -51,6 +51,11 @@ pub struct Stats {
     pub evicted_weight: u64,
     /// Keys that came back soon after they were evicted, so that they are treated as promising.
     pub ghost_hits: u64,
+    /// Loads begun, as many as there were calls of loaders whose value could be stored.
+    pub loads: u64,
+    /// Fills refused because the key had been invalidated, or was fenced. Those that found an entry
+    /// are among the conflicts.
+    pub fills_refused: u64,
     /// Entries present, those that have expired unnoticed included.
     pub entries: u64,
     /// What they weigh together, by the unit of the bound. Without a bound, their number.
@@ -113,6 +118,8 @@ pub(crate) struct RareTally {
     pub(crate) expired: u64,
     pub(crate) evicted: u64,
     pub(crate) evicted_weight: u64,
+    pub(crate) loads: u64,
+    pub(crate) fills_refused: u64,
 }
 
 impl WriteTally {
@@ -125,6 +132,8 @@ impl WriteTally {
         stats.expired += self.rare.expired;
         stats.evicted += self.rare.evicted;
         stats.evicted_weight += self.rare.evicted_weight;
+        stats.loads += self.rare.loads;
+        stats.fills_refused += self.rare.fills_refused;
     }
 }
 

@@ -35,6 +35,12 @@ mod imp {
         }
     }
 
+    pub(crate) use std::thread::ThreadId;
+
+    pub(crate) fn thread_id() -> ThreadId {
+        std::thread::current().id()
+    }
+
     /// Lets a loop that waits for another thread give way.
     pub(crate) fn yield_now() {
         std::thread::yield_now();
@@ -73,6 +79,11 @@ mod imp {
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use loom::thread::{yield_now, yield_now as pause};
     pub(crate) use loom::thread_local;
+    pub(crate) use std::thread::ThreadId;
+
+    pub(crate) fn thread_id() -> ThreadId {
+        loom::thread::current().id()
+    }
 
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -116,9 +127,14 @@ mod imp {
 mod imp {
     pub(crate) use shuttle::sync::MutexGuard;
     pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
+    pub(crate) use shuttle::thread::ThreadId;
     pub(crate) use shuttle::thread::{yield_now, yield_now as pause};
     pub(crate) use shuttle::thread_local;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(crate) fn thread_id() -> ThreadId {
+        shuttle::thread::current().id()
+    }
 
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 

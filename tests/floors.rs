@@ -18,6 +18,8 @@ const TABLE: &[(u8, &str, &[&str])] = &[
         "cache",
         &["counter", "epoch", "error", "expiry", "stamp", "stats", "store", "update", "versioned"],
     ),
+    (4, "fence", &["store"]),
+    (4, "fill", &["expiry", "store", "versioned"]),
     (4, "iter", &["versioned"]),
     (4, "key_lock", &["error", "expiry", "stamp", "store", "time"]),
     (4, "put", &["expiry", "stamp", "store"]),
@@ -25,6 +27,7 @@ const TABLE: &[(u8, &str, &[&str])] = &[
     (4, "retry", &["epoch", "error", "expiry", "stamp", "store", "time", "update"]),
     (4, "session", &["epoch", "stamp", "store"]),
     (4, "snapshot", &["stamp"]),
+    (4, "transaction", &["swallow"]),
     (
         3,
         "store",
@@ -71,6 +74,7 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
             ("time.rs", "the wake-up timer has a thread, and a retry pauses"),
             ("store/wait.rs", "a blocked caller parks its thread"),
             ("builder.rs", "counts the processors"),
+            ("transaction.rs", "asks whether a panic is under way"),
         ],
     ),
     (

@@ -236,6 +236,11 @@ where
         self.writer.stamps.next()
     }
 
+    /// Whether `stamp` can have been drawn here.
+    pub(crate) fn has_drawn(&self, stamp: u64) -> bool {
+        stamp != 0 && self.writer.stamps.has_drawn(stamp)
+    }
+
     /// Makes sure that no stamp up to `largest` is drawn from now on.
     #[cfg(feature = "serde")]
     pub(crate) fn adopt_stamps(&mut self, largest: u64, leap: u64) {
@@ -267,6 +272,11 @@ where
     #[inline]
     pub(crate) fn lock_state(&self, at: At) -> Option<LockState> {
         self.node(at).lock_state()
+    }
+
+    /// The part of the entry's hash that the table keeps.
+    pub(crate) fn low_hash(&self, at: At) -> Low {
+        self.node(at).low_hash()
     }
 
     /// Counts a use of the entry.

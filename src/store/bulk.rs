@@ -13,7 +13,14 @@ use crate::stamp::Cas;
 use crate::stats::StripeLoad;
 
 use super::write::opens_lock;
-use super::{Found, Store, is, reentry};
+use super::{Found, Live, Store, is};
+
+/// What a removal does with key locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locks {
+    Respected,
+    Broken,
+}
 
 /// What became of an attempt to remove an entry.
 enum Attempt<'g, V> {
@@ -32,32 +39,43 @@ where
 {
     /// Removes the entries that `keep` rejects. Returns how many.
     pub(crate) fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool) -> Result<usize, Reentrant> {
-        drop(reentry::enter()?); // Refused even if there is nothing to remove.
+        self.remove_if(|key, value| !keep(key, value), Locks::Respected)
+    }
+
+    /// Removes the entries that `is_due` chooses. Returns how many. Fills from before are refused,
+    /// because nobody can tell what would have been said of them.
+    pub(super) fn remove_if(
+        &self,
+        mut is_due: impl FnMut(&K, &V) -> bool,
+        locks: Locks,
+    ) -> Result<usize, Reentrant> {
+        self.refuse_fills()?;
         let mut removed = 0;
         for index in 0..self.stripes.len() {
             // A pin of its own for each stripe, so that what goes can be dropped meanwhile.
             let guard = epoch::pin();
             for (key, found) in self.walk_stripe(index, &guard) {
-                removed += usize::from(self.remove_rejected(key, found, &mut keep, &guard)?);
+                removed += usize::from(self.remove_due(key, found, &mut is_due, locks, &guard)?);
             }
         }
         Ok(removed)
     }
 
-    /// Removes the entry of `key` if `keep` rejects it, in the state in which it is removed.
-    fn remove_rejected<'g>(
+    /// Removes the entry of `key` if `is_due` chooses it, in the state in which it is removed.
+    fn remove_due<'g>(
         &'g self,
         key: &K,
         found: Found<'g, V>,
-        keep: &mut impl FnMut(&K, &V) -> bool,
+        is_due: &mut impl FnMut(&K, &V) -> bool,
+        locks: Locks,
         guard: &'g Guard,
     ) -> Result<bool, Reentrant> {
         let (mut value, mut stamp) = (found.value, found.stamp);
         loop {
-            if keep(key, &value) {
+            if !is_due(key, &value) {
                 return Ok(false);
             }
-            match self.attempt_removal(key, Some(stamp), guard)? {
+            match self.attempt_removal(key, Some(stamp), locks, guard)? {
                 Attempt::Removed(..) => return Ok(true),
                 Attempt::Changed(other, since) => (value, stamp) = (other, since),
                 Attempt::NotOurs => return Ok(false),
@@ -72,7 +90,7 @@ where
         look: impl FnOnce(&V) -> R,
     ) -> Result<Option<(R, Cas)>, Reentrant> {
         let guard = epoch::pin();
-        Ok(match self.attempt_removal(key, None, &guard)? {
+        Ok(match self.attempt_removal(key, None, Locks::Respected, &guard)? {
             Attempt::Removed(value, stamp) => Some((look(&value), Cas::issued(stamp))),
             Attempt::Changed(..) | Attempt::NotOurs => None,
         })
@@ -83,12 +101,14 @@ where
         &'g self,
         key: &K,
         seen: Option<u64>,
+        locks: Locks,
         guard: &'g Guard,
     ) -> Result<Attempt<'g, V>, Reentrant> {
         let hash = self.hash(key);
         self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
-            let Some(entry) = entry.filter(|entry| entry.locked_until().is_none()) else {
+            let is_ours = |entry: &Live| locks == Locks::Broken || entry.locked_until().is_none();
+            let Some(entry) = entry.filter(is_ours) else {
                 return Ok(Attempt::NotOurs);
             };
             let (value, stamp) = (held.value_for(entry.at, guard), held.stamp(entry.at));

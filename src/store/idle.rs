@@ -82,6 +82,12 @@ where
     #[inline]
     pub(super) fn ends(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Ends {
         let latest = self.deadline(expiry, current, now);
+        self.ends_at(latest, now)
+    }
+
+    /// The deadlines of an entry that must go at `latest`.
+    #[inline]
+    pub(super) fn ends_at(&self, latest: Option<Tick>, now: &mut Now<'_>) -> Ends {
         if self.settings.time_to_idle.is_none() {
             return Ends { latest, shown: latest };
         }

@@ -10,8 +10,12 @@
 mod bound;
 mod bulk;
 mod counter;
+mod fills;
+mod flight;
 mod idle;
+mod invalidate;
 mod key_lock;
+mod load;
 mod outbox;
 mod read;
 mod reentry;
@@ -43,9 +47,13 @@ pub(crate) use crate::raw::ValueRef;
 pub(crate) use bound::{Bound, Weigher};
 use bound::{Residents, limbo_limit};
 pub(crate) use counter::Step;
+use fills::Fills;
+pub(crate) use fills::Since;
 pub(crate) use idle::is_possible as is_possible_idle;
 use idle::{Ends, Latest};
+pub(crate) use invalidate::Post;
 pub(crate) use key_lock::{Claimed, Locked};
+pub(crate) use load::{Follower, Lead, LookedUp, Outcome, Role};
 pub(crate) use outbox::Listener;
 use outbox::{Gone, Outbox};
 pub(crate) use read::Found;
@@ -65,6 +73,19 @@ pub(crate) struct Settings {
     pub(crate) time_to_idle: Option<Duration>,
     pub(crate) default_lock_time: Duration,
     pub(crate) max_lock_time: Duration,
+    /// How long a load may keep others waiting.
+    pub(crate) load_time: Duration,
+    /// How long a value is served beyond its life.
+    pub(crate) grace: Duration,
+    /// How long before the end of its life a value is due for a refresh.
+    pub(crate) refresh_ahead: Duration,
+}
+
+impl Settings {
+    /// How long before its end an entry is due for a refresh.
+    fn stale_time(&self) -> Duration {
+        self.grace.saturating_add(self.refresh_ahead)
+    }
 }
 
 /// How many retired pieces a stripe gathers before it hands them over, unless its bound says less.
@@ -81,6 +102,8 @@ pub(crate) struct Upkeep<K, V> {
     wheel: Wheel,
     latest: Latest,
     outbox: Outbox<K, V>,
+    /// Who is too late to fill.
+    fills: Fills<V>,
 }
 
 type StripeOf<K, V> = Stripe<K, V, Upkeep<K, V>>;
@@ -363,12 +386,17 @@ where
             (Expiry::Keep, Some(entry)) => entry.expires,
             (Expiry::Default | Expiry::Keep, _) => {
                 let life = self.settings.time_to_live?;
-                now.get().checked_add(life)
+                self.with_grace(now.get().checked_add(life))
             }
             (Expiry::Never, _) => None,
-            (Expiry::After(life), _) => now.get().checked_add(life),
-            (Expiry::At(instant), _) => self.time.tick(instant),
+            (Expiry::After(life), _) => self.with_grace(now.get().checked_add(life)),
+            (Expiry::At(instant), _) => self.with_grace(self.time.tick(instant)),
         }
+    }
+
+    /// When an entry must go whose life ends at `end`.
+    fn with_grace(&self, end: Option<Tick>) -> Option<Tick> {
+        end?.checked_add(self.settings.grace)
     }
 
     /// Makes every key absent, stripe by stripe.
@@ -384,6 +412,7 @@ where
 
     fn clear_stripe(&self, held: &mut HeldStripe<'_, K, V>, entries: u64) {
         held.tally.writes += entries;
+        self.raise_all_floors(held);
         held.waiters.turn_all();
         held.wheel.clear();
         held.latest.clear();
@@ -449,6 +478,9 @@ where
 
     /// Unlinks the entry at `at`, which the policy has forgotten.
     fn unlink(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32, cause: Cause) {
+        if held.fills.is_armed() {
+            self.raise_floor_of(held, at, cause);
+        }
         held.forget_deadlines(at);
         let node = held.unlink(at);
         self.see_off(held, node, weight, cause);
@@ -571,6 +603,7 @@ where
         return match condition {
             Condition::Always | Condition::Absent => Ok(()),
             Condition::Present | Condition::Unchanged(_) => Err(Refusal::Absent),
+            Condition::Since(_) => unreachable!("a fill is admitted by itself"),
         };
     };
     let locked_until = entry.locked_until();
@@ -585,6 +618,7 @@ where
             Err(Refusal::Changed { current: Cas::issued(held.stamp(entry.at)) })
         }
         (Condition::Always | Condition::Present | Condition::Unchanged(_), None) => Ok(()),
+        (Condition::Since(_), None) => unreachable!("a fill is admitted by itself"),
     }
 }
 
@@ -608,6 +642,7 @@ impl<K, V> Upkeep<K, V> {
             wheel: Wheel::new(),
             latest: Latest::default(),
             outbox: Outbox::default(),
+            fills: Fills::default(),
         }
     }
 
@@ -637,7 +672,7 @@ impl<K, V> Upkeep<K, V> {
     /// What is kept beside the table takes this much.
     fn heap_bytes(&self) -> usize {
         let policy = self.policy.as_ref().map_or(0, |policy| policy.heap_bytes());
-        policy + self.wheel.heap_bytes() + self.latest.heap_bytes()
+        policy + self.wheel.heap_bytes() + self.latest.heap_bytes() + self.fills.heap_bytes()
     }
 
     /// The entry at `at` is leaving.
@@ -662,7 +697,15 @@ impl<K, V> Upkeep<K, V> {
             Ok(_) => self.tally.writes += 1,
             Err(Refusal::Locked { .. }) => self.tally.rare.locks_refused += 1,
             Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
-            Err(Refusal::Absent | Refusal::TooHeavy { .. } | Refusal::Reentrant) => {}
+            Err(Refusal::Invalidated | Refusal::Fenced { .. }) => {
+                self.tally.rare.fills_refused += 1;
+            }
+            Err(
+                Refusal::Absent
+                | Refusal::TooHeavy { .. }
+                | Refusal::WrongToken
+                | Refusal::Reentrant,
+            ) => {}
         }
     }
 }

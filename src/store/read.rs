@@ -14,7 +14,7 @@ use crate::error::Reentrant;
 use crate::raw::{Node, Search, Standing, ValueRef, View};
 use crate::stamp::Cas;
 
-use super::{Store, is};
+use super::{HeldStripe, Live, Now, Store, is};
 
 /// How many look-ups of a batch are under way at once.
 const GROUP: usize = 16;
@@ -25,6 +25,8 @@ pub(crate) struct Found<'g, V> {
     pub(crate) cas: Option<Cas>,
     /// The stamp even if it is hidden, for comparisons inside the crate.
     pub(crate) stamp: u64,
+    /// Whether it is due for a refresh.
+    pub(crate) is_stale: bool,
 }
 
 impl<K, V, S> Store<K, V, S>
@@ -169,7 +171,8 @@ where
         let standing = node.standing(&view, now);
         match standing {
             Standing::Live if !self.is_worth_noting(view.expires(), now) => {
-                Some(Found::new(&view, false))
+                let is_stale = self.shows_stale(view.expires(), now);
+                Some(Found { is_stale, ..Found::new(&view, false) })
             }
             Standing::Masked => Some(Found::new(&view, true)),
             Standing::Live | Standing::Expired | Standing::Lapsed | Standing::InDoubt => self
@@ -196,12 +199,32 @@ where
             if let Some(entry) = &entry {
                 self.note_use(held, entry, now);
             }
-            Ok(entry.map(|entry| {
-                let stamp = held.stamp(entry.at);
-                let cas = entry.locked_until().is_none().then(|| Cas::issued(stamp));
-                Found { value: held.value_for(entry.at, guard), cas, stamp }
-            }))
+            Ok(entry.map(|entry| self.found(held, &entry, guard, now)))
         })
+    }
+}
+
+impl<K, V, S> Store<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// What the holder of the stripe lock has found.
+    pub(super) fn found<'g>(
+        &'g self,
+        held: &HeldStripe<'g, K, V>,
+        entry: &Live,
+        guard: &'g Guard,
+        now: &mut Now<'_>,
+    ) -> Found<'g, V> {
+        let stamp = held.stamp(entry.at);
+        let is_free = entry.locked_until().is_none();
+        Found {
+            value: held.value_for(entry.at, guard),
+            cas: is_free.then(|| Cas::issued(stamp)),
+            stamp,
+            is_stale: is_free && self.is_stale(entry.expires, now),
+        }
     }
 }
 
@@ -215,6 +238,6 @@ impl<'g, V> Found<'g, V> {
     #[inline(always)]
     fn new(view: &View<'g, V>, masked: bool) -> Self {
         let cas = if masked { None } else { Cas::from_stamp(view.stamp) };
-        Self { value: view.value, cas, stamp: view.stamp }
+        Self { value: view.value, cas, stamp: view.stamp, is_stale: false }
     }
 }

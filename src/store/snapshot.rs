@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::epoch::Guard;
 use crate::error::{Reentrant, Refusal};
-use crate::expiry::Expiry;
 use crate::hash;
 use crate::raw::{Node, ValueRef};
 use crate::removal::Cause;
@@ -105,6 +104,7 @@ where
                 let entry = self.live(held, hash, is_key, now);
                 admit(held, entry.as_ref(), Condition::Always, now)?;
                 let new = (&mut fresh, weight);
+                self.raise_floor(held, hash); // The stamp that comes back does not say when it came.
                 Ok(self.store_restored(held, hash, entry.as_ref(), new, (stamp, life), now))
             })
         })
@@ -119,8 +119,8 @@ where
         (stamp, life): (u64, Option<Duration>),
         now: &mut Now<'_>,
     ) -> Result<(), Lack> {
-        let expiry = life.map_or(Expiry::Never, Expiry::After);
-        let ends = self.ends(expiry, entry, now);
+        let latest = life.and_then(|life| now.get().checked_add(life));
+        let ends = self.ends_at(latest, now);
         if let Some(entry) = entry {
             self.room_for_change(held, entry.at, weight)?;
             opens_lock(held, hash, entry, now);

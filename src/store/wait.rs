@@ -22,7 +22,7 @@ use crate::error::{LockError, Reentrant, Refusal};
 use crate::raw::BlankLock;
 use crate::swallow::swallow_panic;
 use crate::sync::Tally;
-use crate::time::{Tick, wake_all};
+use crate::time::{Tick, TimeSource, wake_all};
 
 use super::key_lock::{Locked, Request};
 use super::{Now, Store};
@@ -62,15 +62,15 @@ impl Line {
 
 /// How the waiters know their key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct KeyId {
+pub(super) struct KeyId {
     /// The one that the table uses.
-    hash: u64,
+    pub(super) hash: u64,
     /// By another hasher, for keys that the first one cannot tell apart.
     second: u64,
 }
 
 impl KeyId {
-    fn new<Q: Hash + ?Sized>(hash: u64, key: &Q) -> Self {
+    pub(super) fn new<Q: Hash + ?Sized>(hash: u64, key: &Q) -> Self {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         Self { hash, second: hasher.finish() }
@@ -174,9 +174,27 @@ where
     lock_time: Result<Duration, Duration>,
     until: Tick,
     number: Option<u64>,
-    /// The alarm set last, and for when.
-    alarm: Option<(Tick, Arc<Alarm>)>,
+    alarms: Alarms,
     claim: C,
+}
+
+/// The alarm that a waiter has set last, and for when.
+#[derive(Default)]
+pub(super) struct Alarms(Option<(Tick, Arc<Alarm>)>);
+
+impl Alarms {
+    /// Asks the clock to wake `waker`, unless it has been asked and has not done so yet: a future
+    /// may be polled any number of times before its alarm goes off.
+    pub(super) fn set(&mut self, time: &TimeSource, at: Tick, waker: &Waker) {
+        let waits = |(when, alarm): &(Tick, Arc<Alarm>)| {
+            *when == at && alarm.rung.get() == 0 && alarm.waker.will_wake(waker)
+        };
+        if !self.0.as_ref().is_some_and(waits) {
+            let alarm = Arc::new(Alarm { waker: waker.clone(), rung: Tally::default() });
+            time.wake_at(at, &Waker::from(Arc::clone(&alarm)));
+            self.0 = Some((at, alarm));
+        }
+    }
 }
 
 /// A waker that remembers whether it was used. Whoever was woken by it looks only after that.
@@ -216,7 +234,7 @@ where
         let id = KeyId::new(store.hash(key), key);
         let lock_time = store.lock_time(lock_time);
         let until = store.time().now().saturating_add(patience);
-        Self { store, key, id, lock_time, until, number: None, alarm: None, claim }
+        Self { store, key, id, lock_time, until, number: None, alarms: Alarms::default(), claim }
     }
 
     /// Waits.
@@ -227,23 +245,10 @@ where
         poll_fn(move |context| match self.attempt(context.waker()) {
             Attempt::Done(result) => Poll::Ready(result),
             Attempt::WaitUntil(tick) => {
-                self.set_alarm(tick, context.waker());
+                self.alarms.set(self.store.time(), tick, context.waker());
                 Poll::Pending
             }
         })
-    }
-
-    /// Asks the clock to wake `waker`, unless it has been asked and has not done so yet: a future
-    /// may be polled any number of times before its alarm goes off.
-    fn set_alarm(&mut self, at: Tick, waker: &Waker) {
-        let waits = |(when, alarm): &(Tick, Arc<Alarm>)| {
-            *when == at && alarm.rung.get() == 0 && alarm.waker.will_wake(waker)
-        };
-        if !self.alarm.as_ref().is_some_and(waits) {
-            let alarm = Arc::new(Alarm { waker: waker.clone(), rung: Tally::default() });
-            self.store.time().wake_at(at, &Waker::from(Arc::clone(&alarm)));
-            self.alarm = Some((at, alarm));
-        }
     }
 
     fn attempt<T>(&mut self, waker: &Waker) -> Attempt<Result<T, LockError>>

@@ -15,6 +15,7 @@ use crate::sync::yield_now;
 use crate::update::{Update, Updated};
 
 use super::bound::Lack;
+use super::fills::Since;
 use super::idle::Ends;
 use super::{HeldStripe, Live, Now, Store, admit, is};
 
@@ -27,6 +28,8 @@ pub(crate) enum Condition {
     Present,
     /// The entry has this stamp, or is locked with it.
     Unchanged(Cas),
+    /// Nothing has happened to the key since then.
+    Since(Since),
 }
 
 impl Condition {
@@ -151,7 +154,10 @@ where
         condition: Condition,
         now: &mut Now<'_>,
     ) -> Result<(), Refusal> {
-        let admitted = admit(held, entry, condition, now);
+        let admitted = match condition {
+            Condition::Since(since) => self.admit_fill(held, entry, since, now),
+            _ => admit(held, entry, condition, now),
+        };
         if admitted.is_err() {
             held.count(&admitted);
         }
@@ -323,7 +329,10 @@ where
             let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
             admitted?;
-            let entry = entry.ok_or(Refusal::Absent)?;
+            let Some(entry) = entry else {
+                self.raise_floor(held, hash); // A removal is an invalidation, whatever it finds.
+                return Err(Refusal::Absent);
+            };
             let value = held.value_for(entry.at, &guard);
             opens_lock(held, hash, &entry, now);
             self.take_out(held, entry.at, Cause::Removed);
@@ -420,6 +429,8 @@ where
                         if let Some(at) = at {
                             held.count(&Ok(()));
                             self.take_out(held, at, Cause::Removed);
+                        } else {
+                            self.raise_floor(held, hash);
                         }
                         let gone = at.is_some();
                         return Ok(Ok(if gone { Updated::Removed } else { Updated::Kept(None) }));
