@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use crate::cell::{Cell, Findings};
 use crate::gate::Task;
-use crate::row::{KEY, NEW, OLD};
-use crate::subject::{Kind, Load, Read};
+use crate::row::{KEY, NEW, OLD, Row};
+use crate::subject::{Kind, Load, Read, Subject};
 
 /// What becomes of the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,18 @@ fn race(kind: &Kind, name: &'static str, fate: Fate, follower: Follower) -> Cell
     }
     let leader = (fate == Fate::Forgotten).then_some(leader);
     read.may_end.open(); // from here on only those who are not polled are in the way
-    let cell = match following.drive() {
-        Some(_) => Cell::Safe,
-        None => Cell::Hangs,
-    };
+    let cell = rescue(&*subject, &mut following);
     drop(leader);
     cell
+}
+
+fn rescue(subject: &dyn Subject, following: &mut Task<'_, Row>) -> Cell {
+    if following.poll().is_ready() {
+        return Cell::Safe;
+    }
+    let right = if subject.wait_for_load_limit() { Cell::Timed } else { Cell::Safe };
+    match following.drive() {
+        Some(_) => right,
+        None => Cell::Hangs,
+    }
 }

@@ -2,30 +2,25 @@
 
 use std::fmt;
 
-/// How a race ended, from best to worst.
+/// How a race ended, from best to worst; [`Cell::meaning`] says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cell {
-    /// As it should.
     Safe,
-    /// As it should, but somebody had to wait for user code of somebody else.
+    Timed,
     Blocks,
-    /// The cache kept, or handed to somebody who came later, what had been invalidated.
     Stale,
-    /// A write that had returned was undone.
     Lost,
-    /// Half of a change could be seen.
     Torn,
-    /// Later calls panicked.
     Poisoned,
-    /// A call did not return although it had nothing to wait for any more.
     Hangs,
-    /// The process died.
     Aborts,
 }
 
 impl Cell {
-    const ALL: [Self; 8] = [
+    /// All of them, from best to worst.
+    pub(crate) const ALL: [Self; 9] = [
         Self::Safe,
+        Self::Timed,
         Self::Blocks,
         Self::Stale,
         Self::Lost,
@@ -39,6 +34,7 @@ impl Cell {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Safe => "safe",
+            Self::Timed => "timed",
             Self::Blocks => "blocks",
             Self::Stale => "STALE",
             Self::Lost => "LOST",
@@ -46,6 +42,20 @@ impl Cell {
             Self::Poisoned => "POISONED",
             Self::Hangs => "HANGS",
             Self::Aborts => "ABORTS",
+        }
+    }
+
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Safe => "as it should be",
+            Self::Timed => "as it should be, once the cache's time limit for loads is over",
+            Self::Blocks => "as it should be, but a writer waits for somebody's loader or closure",
+            Self::Stale => "what was invalidated is kept, or handed to somebody who came later",
+            Self::Lost => "a write that had returned is undone",
+            Self::Torn => "half of a change can be seen",
+            Self::Poisoned => "later calls panic",
+            Self::Hangs => "a call does not return although it has nothing to wait for",
+            Self::Aborts => "the process dies",
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn run(kind: &Kind, load: Load, invalidation: Invalidation) -> Findin
 
 fn race(kind: &Kind, load: LoadCall, way: Invalidation, name: &'static str) -> Cell {
     let subject = (kind.build)();
+    subject.prepare(name, KEY);
     let read = Read::slow(OLD);
     let loading = load.start(&subject, &read);
     assert!(read.begun.pass_soon(), "{}: `{}` does not read", kind.name, load.name);
@@ -36,6 +37,7 @@ fn race(kind: &Kind, load: LoadCall, way: Invalidation, name: &'static str) -> C
     if writing.finish().hangs() || loading.finish().hangs() {
         return Cell::Hangs;
     }
+    subject.join_loads();
     subject.settle();
     match subject.get(KEY) {
         Some(OLD) if way == Invalidation::Written => Cell::Lost,
@@ -90,12 +92,14 @@ pub(crate) fn check(kind: &Kind) {
     for (way, name) in calls.loads {
         let subject = (kind.build)();
         LoadCall { way: *way, name }.run(&*subject, &Read::quick(OLD));
+        subject.join_loads();
         subject.settle();
         assert_eq!(subject.get(KEY), Some(OLD), "{}: `{name}` loads", kind.name);
     }
     for (_, name) in calls.invalidations {
         let subject = (kind.build)();
         subject.insert(KEY, OLD);
+        subject.prepare(name, KEY);
         subject.invalidate(name, KEY);
         assert_eq!(subject.get(KEY), None, "{}: `{name}` invalidates", kind.name);
     }

@@ -6,9 +6,6 @@
 //! an end only observe that somebody does not return. A cell says what happened with the worst of the
 //! calls that a subject has for it; where calls differ, the notes below have all of them.
 //!
-//! `blocks` is no fault: nobody gets anything wrong, but a writer waits until the loader or closure of
-//! somebody else has returned.
-//!
 //! Without the feature `async_peers`, foyer and moka's cache for futures are left out.
 
 mod abandon;
@@ -52,7 +49,7 @@ fn main() -> ExitCode {
             println!("{table}");
         }
     }
-    println!("{}", table::legend(KINDS));
+    println!("{}\n{}", table::key(), table::legend(KINDS));
     println!("{:.0} s in all.", started.elapsed().as_secs_f64());
     ExitCode::SUCCESS
 }

@@ -101,6 +101,14 @@ pub(crate) trait Subject: Send + Sync {
     /// Does what the cache would otherwise do later.
     fn settle(&self) {}
 
+    /// Waits for loads that go on although their callers have been given something else.
+    fn join_loads(&self) {}
+
+    /// Lets as much time go by as a load may keep others waiting, if there is a limit to that.
+    fn wait_for_load_limit(&self) -> bool {
+        false
+    }
+
     /// Loads the key with what `read` returns, if it is not there.
     fn load(&self, call: &str, _key: u64, _read: &dyn Fn() -> Row) -> Row {
         unlisted(call)
@@ -111,6 +119,10 @@ pub(crate) trait Subject: Send + Sync {
         unlisted(call)
     }
 
+    /// What the writer does for an invalidation before the load begins.
+    fn prepare(&self, _call: &str, _key: u64) {}
+
+    /// The invalidation. The new row has been committed.
     fn invalidate(&self, call: &str, _key: u64) {
         unlisted(call)
     }

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use crate::abandon::{self, Fate, Follower};
-use crate::cell::Findings;
+use crate::cell::{Cell, Findings};
 use crate::fill;
 use crate::late::{self, Arrival};
-use crate::panics::{self, Culprit, Place};
+use crate::panics::{self, Culprit};
 use crate::subject::{Invalidation, Kind, Load, Update};
 use crate::update;
 
@@ -21,19 +21,14 @@ pub(crate) enum Race {
 }
 
 impl Race {
-    pub(crate) fn run(self, kind: &Kind, place: Place) -> Findings {
+    pub(crate) fn run(self, kind: &Kind) -> Findings {
         match self {
             Self::Fill(load, invalidation) => fill::run(kind, load, invalidation),
             Self::Late(load, invalidation, arrival) => late::run(kind, load, invalidation, arrival),
             Self::Update(way) => update::run(kind, way),
-            Self::Panic(culprit) => panics::run(kind, culprit, place),
+            Self::Panic(culprit) => panics::run(kind, culprit),
             Self::Abandon(fate, follower) => abandon::run(kind, fate, follower),
         }
-    }
-
-    /// Whether the outcome is a fault of the cache; a plain insert that comes late is the caller's.
-    pub(crate) fn is_control(self) -> bool {
-        matches!(self, Self::Fill(Load::Plain, _))
     }
 
     fn label(self) -> &'static str {
@@ -141,7 +136,7 @@ pub(crate) fn show(section: &Section, kinds: &[Kind], format: Format) -> Option<
     let mut labels = vec![String::new()];
     let mut notes = String::new();
     for race in &section.races {
-        let found: Vec<Findings> = kinds.iter().map(|kind| race.run(kind, Place::Child)).collect();
+        let found: Vec<Findings> = kinds.iter().map(|kind| race.run(kind)).collect();
         if found.iter().all(|findings| findings.worst().is_none()) {
             continue;
         }
@@ -192,6 +187,12 @@ fn aligned(labels: &[String], lines: &[Vec<String>], format: Format) -> String {
         }
     }
     shown
+}
+
+/// What the cells mean.
+pub(crate) fn key() -> String {
+    let lines = Cell::ALL.map(|cell| format!("- {}: {}\n", cell.name(), cell.meaning()));
+    format!("{}- n/a: there is no such call\n", lines.concat())
 }
 
 /// Which calls stand behind the lines.

@@ -1,7 +1,7 @@
 //! foyer's memory part. Its loads run on tokio, whoever waits for them.
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use foyer_memory::{Cache, CacheBuilder};
 use tokio::runtime::{Builder, Runtime};
@@ -16,57 +16,62 @@ const CALLS: Calls = Calls {
     is_bounded: true,
 };
 
+struct Subjected {
+    cache: Cache<u64, Row>,
+    runtime: Runtime,
+}
+
 pub(super) fn build() -> Arc<dyn Subject> {
-    let cache: Cache<u64, Row> = CacheBuilder::new(BOUND as usize).with_shards(1).build();
-    Arc::new(cache)
+    let cache = CacheBuilder::new(BOUND as usize).with_shards(1).build();
+    let runtime = Builder::new_multi_thread().worker_threads(1).build();
+    Arc::new(Subjected { cache, runtime: runtime.expect("threads can be had") })
 }
 
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        Builder::new_multi_thread().worker_threads(2).build().expect("threads can be had")
-    })
-}
-
-impl Subject for Cache<u64, Row> {
+impl Subject for Subjected {
     fn calls(&self) -> Calls {
         CALLS
     }
 
     fn get(&self, key: u64) -> Option<Row> {
-        self.get(&key).map(|entry| *entry.value())
+        self.cache.get(&key).map(|entry| *entry.value())
     }
 
     fn contains(&self, key: u64) -> bool {
-        self.contains(&key)
+        self.cache.contains(&key)
     }
 
     fn insert(&self, key: u64, row: Row) {
-        self.insert(key, row);
+        self.cache.insert(key, row);
     }
 
     fn remove(&self, key: u64) {
-        self.remove(&key);
+        self.cache.remove(&key);
+    }
+
+    fn join_loads(&self) {
+        while self.runtime.metrics().num_alive_tasks() > 0 {
+            std::thread::yield_now();
+        }
     }
 
     fn load(&self, _call: &str, key: u64, read: &dyn Fn() -> Row) -> Row {
-        Subject::get(self, key).unwrap_or_else(|| {
+        self.get(key).unwrap_or_else(|| {
             let row = read();
-            Subject::insert(self, key, row);
+            self.insert(key, row);
             row
         })
     }
 
     fn load_async<'a>(&'a self, _call: &str, key: u64, read: Loading<'static>) -> Loading<'a> {
-        let _inside = runtime().enter();
-        let fetch = self.get_or_fetch(&key, || async { Ok::<_, Infallible>(read.await) });
+        let _inside = self.runtime.enter();
+        let fetch = self.cache.get_or_fetch(&key, || async { Ok::<_, Infallible>(read.await) });
         Box::pin(async move { *fetch.await.expect("the read does not fail").value() })
     }
 
     fn invalidate(&self, call: &str, key: u64) {
         match call {
-            "remove" => Subject::remove(self, key),
-            "clear" => self.clear(),
+            "remove" => self.remove(key),
+            "clear" => self.cache.clear(),
             _ => unlisted(call),
         }
     }
