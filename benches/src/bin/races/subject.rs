@@ -91,9 +91,6 @@ pub(crate) trait Subject: Send + Sync {
 
     fn get(&self, key: u64) -> Option<Row>;
 
-    /// Whether the key is there, without that being a use of it.
-    fn contains(&self, key: u64) -> bool;
-
     fn insert(&self, key: u64, row: Row);
 
     fn remove(&self, key: u64);

@@ -164,14 +164,15 @@ fn note(kind: &Kind, race: Race, findings: &Findings) -> String {
     format!("- {}, {}: {cells}\n", kind.name, race.label())
 }
 
-fn aligned(labels: &[String], lines: &[Vec<String>], format: Format) -> String {
+/// A table with its first column to the left.
+pub(crate) fn aligned(labels: &[String], lines: &[Vec<String>], format: Format) -> String {
     let (left, between, right) = match format {
         Format::Plain => ("", "  ", ""),
         Format::Markdown => ("| ", " | ", " |"),
     };
-    let label_width = labels.iter().map(String::len).max().unwrap_or(0);
+    let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..lines[0].len())
-        .map(|column| lines.iter().map(|line| line[column].len()).max().unwrap_or(0))
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut shown = String::new();
     for (at, (label, line)) in labels.iter().zip(lines).enumerate() {

@@ -6,7 +6,7 @@ use crate::fill;
 use crate::late::Arrival;
 use crate::panics::Culprit;
 use crate::subject::{Invalidation, Kind, Load, Update};
-use crate::subjects::{CASKADE, KINDS, NAIVE};
+use crate::subjects::{CASKADE, CASKADE_STALE, KINDS, NAIVE};
 use crate::table::{Race, sections};
 
 fn cells_of(kind: &Kind, race: Race) -> Vec<Cell> {
@@ -28,6 +28,19 @@ fn caskade_is_safe_in_every_race() {
         };
         for (call, cell) in race.run(&CASKADE).0 {
             assert_eq!(cell, right, "{race:?}, {call}");
+        }
+    }
+}
+
+#[test]
+fn refresh_of_a_stale_row_does_not_bring_it_back() {
+    for race in sections().into_iter().flat_map(|section| section.races) {
+        let Race::Fill(load, _) = race else { continue };
+        if load == Load::Plain {
+            continue; // it takes what it finds
+        }
+        for (call, cell) in race.run(&CASKADE_STALE).0 {
+            assert_eq!(cell, Cell::Safe, "{race:?}, {call}");
         }
     }
 }

@@ -9,6 +9,23 @@ use caskade::{Cache, Fence, Lookup, ManualClock, Retry, Update as Decision};
 use crate::row::Row;
 use crate::subject::{BOUND, Calls, Invalidation, Load, Loading, Subject, Update, unlisted};
 
+const INVALIDATIONS: [(Invalidation, &str); 14] = [
+    (Invalidation::One, "mark_stale"),
+    (Invalidation::One, "invalidate"),
+    (Invalidation::One, "remove"),
+    (Invalidation::One, "discard"),
+    (Invalidation::Many, "invalidate_many"),
+    (Invalidation::All, "invalidate_all"),
+    (Invalidation::All, "clear"),
+    (Invalidation::Predicate, "invalidate_if"),
+    (Invalidation::Predicate, "retain"),
+    (Invalidation::Transaction, "transaction.commit"),
+    (Invalidation::Transaction, "transaction dropped"),
+    (Invalidation::Fence, "fence, release during the load"),
+    (Invalidation::Fence, "fence before the load, release during it"),
+    (Invalidation::Fence, "fence_all before the load, release during it"),
+];
+
 const CALLS: Calls = Calls {
     loads: &[
         (Load::Loader, "get_or_load"),
@@ -22,24 +39,16 @@ const CALLS: Calls = Calls {
         (Load::Guarded, "mark, fill_since"),
         (Load::Plain, "get, insert"),
     ],
-    invalidations: &[
-        (Invalidation::One, "invalidate"),
-        (Invalidation::One, "remove"),
-        (Invalidation::One, "discard"),
-        (Invalidation::One, "mark_stale"),
-        (Invalidation::Many, "invalidate_many"),
-        (Invalidation::All, "invalidate_all"),
-        (Invalidation::All, "clear"),
-        (Invalidation::Predicate, "invalidate_if"),
-        (Invalidation::Predicate, "retain"),
-        (Invalidation::Transaction, "transaction.commit"),
-        (Invalidation::Transaction, "transaction dropped"),
-        (Invalidation::Fence, "fence, release during the load"),
-        (Invalidation::Fence, "fence before the load, release during it"),
-        (Invalidation::Fence, "fence_all before the load, release during it"),
-    ],
+    invalidations: &INVALIDATIONS,
     updates: &[(Update::Once, "update"), (Update::Optimistic, "fetch_update")],
     is_bounded: true,
+};
+
+/// If the entry is there, and there is a time of grace, it stays after [`Cache::mark_stale`].
+#[cfg(test)]
+const CALLS_WHILE_STALE: Calls = {
+    let [_mark_stale, others @ ..] = &INVALIDATIONS;
+    Calls { invalidations: others, ..CALLS }
 };
 
 /// How long a load may keep others waiting.
@@ -49,19 +58,33 @@ const LOAD_TIME: Duration = Duration::from_secs(15);
 const FENCE_TIME: Duration = Duration::from_secs(60);
 
 struct Subjected {
+    calls: Calls,
     cache: Cache<u64, Row>,
     clock: ManualClock,
     fence: Mutex<Option<Fence<u64, Row>>>,
 }
 
 pub(super) fn build() -> Arc<dyn Subject> {
-    let clock = ManualClock::new();
-    let builder = Cache::builder().max_entries(BOUND).load_time(LOAD_TIME);
-    let cache = builder.clock(clock.clone()).build().expect("the settings are valid");
-    Arc::new(Subjected { cache, clock, fence: Mutex::default() })
+    Arc::new(Subjected::new(CALLS, Duration::ZERO))
+}
+
+/// One with an old row that is due for a refresh, so that loads are refreshes.
+#[cfg(test)]
+pub(super) fn build_stale() -> Arc<dyn Subject> {
+    let subject = Subjected::new(CALLS_WHILE_STALE, FENCE_TIME);
+    subject.insert(crate::row::KEY, crate::row::OLD);
+    subject.cache.mark_stale(&crate::row::KEY);
+    Arc::new(subject)
 }
 
 impl Subjected {
+    fn new(calls: Calls, grace: Duration) -> Self {
+        let clock = ManualClock::new();
+        let builder = Cache::builder().max_entries(BOUND).load_time(LOAD_TIME).grace(grace);
+        let cache = builder.clock(clock.clone()).build().expect("the settings are valid");
+        Self { calls, cache, clock, fence: Mutex::default() }
+    }
+
     /// Puts up a fence, or takes it away.
     fn set_fence(&self, fence: Option<Fence<u64, Row>>) {
         *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
@@ -95,15 +118,11 @@ impl Subjected {
 
 impl Subject for Subjected {
     fn calls(&self) -> Calls {
-        CALLS
+        self.calls
     }
 
     fn get(&self, key: u64) -> Option<Row> {
         self.cache.get(&key)
-    }
-
-    fn contains(&self, key: u64) -> bool {
-        self.cache.contains_key(&key)
     }
 
     fn insert(&self, key: u64, row: Row) {

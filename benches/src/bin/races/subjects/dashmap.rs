@@ -31,10 +31,6 @@ impl Subject for DashMap<u64, Row> {
         self.get(&key).map(|row| *row)
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.contains_key(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         self.insert(key, row);
     }

@@ -36,10 +36,6 @@ impl Subject for Subjected {
         self.cache.get(&key).map(|entry| *entry.value())
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.cache.contains(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         self.cache.insert(key, row);
     }

@@ -16,6 +16,11 @@ use crate::subject::Kind;
 pub(crate) const CASKADE: Kind = Kind { name: "caskade", build: caskade::build };
 pub(crate) const NAIVE: Kind = Kind { name: "naive", build: naive::build };
 
+/// One in which the row is there and due for a refresh.
+#[cfg(test)]
+pub(crate) const CASKADE_STALE: Kind =
+    Kind { name: "caskade, a stale row", build: caskade::build_stale };
+
 /// All of them, in the order of the table.
 pub(crate) const KINDS: &[Kind] = &[
     CASKADE,

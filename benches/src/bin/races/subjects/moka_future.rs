@@ -34,10 +34,6 @@ impl Subject for Cache<u64, Row> {
         block_on(self.get(&key))
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.contains_key(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         block_on(self.insert(key, row));
     }

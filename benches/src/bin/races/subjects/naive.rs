@@ -44,10 +44,6 @@ impl Subject for Naive {
         self.rows().get(&key).copied()
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.rows().contains_key(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         self.rows().insert(key, row);
     }

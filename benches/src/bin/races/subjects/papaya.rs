@@ -31,10 +31,6 @@ impl Subject for HashMap<u64, Row> {
         self.pin().get(&key).copied()
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.pin().contains_key(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         self.pin().insert(key, row);
     }

@@ -38,10 +38,6 @@ impl Subject for Cache<u64, Row> {
         self.get(&key)
     }
 
-    fn contains(&self, key: u64) -> bool {
-        self.contains_key(&key)
-    }
-
     fn insert(&self, key: u64, row: Row) {
         self.insert(key, row);
     }
