@@ -1,9 +1,9 @@
 //! What the races are steered with: [`Gate`]s, calls that run beside the race ([`call`]), and an
 //! executor that polls when it is told to.
 //!
-//! Nothing sleeps. There are two waits with an end: [`Running::blocks`] finds out that a call does not
-//! return by itself, and [`Running::finish`] that it never will. Both are generous, and only those who
-//! do block or hang pay for them.
+//! Nothing sleeps. There are two waits with an end that decide something: [`Running::blocks`] finds out
+//! that a call does not return by itself, and [`Running::finish`] that it never will. Both are generous,
+//! and only those who do block or hang pay for them.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Who has not returned after this long is taken to wait for somebody.
-const PROMPT: Duration = Duration::from_millis(400);
+const PROMPT: Duration = Duration::from_secs(1);
+
+/// Long enough, as a rule, for a call to reach the point where it waits.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Who has not returned after this long, with nobody to wait for, is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -102,10 +105,20 @@ pub(crate) fn call<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 impl<T> Running<T> {
     /// Whether the call waits for something.
     pub(crate) fn blocks(&mut self) -> bool {
+        !self.ends_within(PROMPT)
+    }
+
+    /// Gives the call time to begin waiting. Should it take longer, it only comes later to a race that
+    /// ends in the same way.
+    pub(crate) fn give_time(&mut self) {
+        self.ends_within(MOMENT);
+    }
+
+    fn ends_within(&mut self, time: Duration) -> bool {
         if self.early.is_none() {
-            self.early = self.result.recv_timeout(PROMPT).ok();
+            self.early = self.result.recv_timeout(time).ok();
         }
-        self.early.is_none()
+        self.early.is_some()
     }
 
     /// Waits for the end of a call that has nothing to wait for.
@@ -144,7 +157,7 @@ impl<'a, T> Task<'a, T> {
             if let Poll::Ready(value) = self.poll() {
                 return Some(value);
             }
-            if !self.wake.comes_until(deadline) {
+            if Instant::now() >= deadline || !self.wake.comes_until(deadline) {
                 return None;
             }
         }

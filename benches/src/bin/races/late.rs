@@ -47,7 +47,7 @@ fn before(kind: &Kind, load: LoadCall, way: Invalidation, name: &'static str) ->
     let leading = load.start(&subject, &read);
     read.begun.pass();
     let mut following = load.start(&subject, &Read::quick(OLD));
-    following.blocks();
+    following.give_time();
     let mut writing = call({
         let subject = Arc::clone(&subject);
         move || invalidate(&*subject, way, name)

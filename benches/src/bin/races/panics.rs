@@ -93,7 +93,7 @@ fn loader(kind: &Kind, load: LoadCall) -> Cell {
     let leading = load.start(&subject, &read);
     read.begun.pass();
     let mut following = load.start(&subject, &Read::quick(NEW));
-    following.blocks();
+    following.give_time();
     read.may_end.open();
     if leading.finish() == End::Hung || following.finish() == End::Hung {
         return Cell::Hangs;
