@@ -328,11 +328,11 @@ where
             let entry = self.live(held, hash, is(key), now);
             let admitted = admit(held, entry.as_ref(), condition, now);
             held.count(&admitted);
-            if entry.is_none() {
+            if entry.is_none() && condition == Condition::Present {
                 self.raise_floor(held, hash); // A removal is an invalidation, whatever it finds.
             }
             admitted?;
-            let Some(entry) = entry else { return Err(Refusal::Absent) };
+            let entry = entry.ok_or(Refusal::Absent)?;
             let value = held.value_for(entry.at, &guard);
             opens_lock(held, hash, &entry, now);
             self.take_out(held, entry.at, Cause::Removed);
