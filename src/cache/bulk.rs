@@ -19,7 +19,8 @@ where
     /// Weakly consistent, as [`iter`](Self::iter): what is inserted meanwhile may or may not be
     /// judged. `keep` runs under an epoch pin and no lock, and may use the cache. An entry is removed
     /// only in the very state in which it was rejected: if somebody has written it since, it is
-    /// judged again. So `keep` should not itself write an entry and reject it, each time anew.
+    /// judged again. So `keep` should not itself write an entry and reject it, each time anew. Fills
+    /// that began before the call are refused, because nobody knows what `keep` would say of them.
     ///
     /// # Panics
     ///
@@ -54,7 +55,7 @@ where
     /// However many threads drain and remove, an entry is yielded to one of them: to whoever removed
     /// it, in its last state and with the stamp of that state. What is inserted meanwhile may or may
     /// not be seen. Holds neither pin nor lock while the caller has control; keeps clones of one
-    /// stripe's keys.
+    /// stripe's keys. Fills that began before the first call of `next` are refused.
     ///
     /// # Panics
     ///
@@ -85,7 +86,11 @@ where
         let store = self.store();
         let mut stripes = 0..store.stripe_count();
         let mut keys = Vec::new().into_iter();
+        let mut has_begun = false;
         Drain::new(move || {
+            if !std::mem::replace(&mut has_begun, true) {
+                store.refuse_fills().expect("drain is not used inside an update closure");
+            }
             loop {
                 for key in keys.by_ref() {
                     let taken = store.take(&key, V::clone);

@@ -66,7 +66,7 @@ where
     }
 
     /// Refuses all fills from before.
-    pub(super) fn refuse_fills(&self) -> Result<(), Reentrant> {
+    pub(crate) fn refuse_fills(&self) -> Result<(), Reentrant> {
         drop(reentry::enter()?); // Refused even if nobody fills.
         for stripe in &self.stripes {
             self.locked_stripe(stripe, |held, _| {

@@ -37,6 +37,7 @@ const REFUSED: &[(&str, Event)] = &[
     ("cleared", |c, _| c.clear()),
     ("by predicate", |c, _| assert_eq!(c.invalidate_if(|_, _| false), 0)),
     ("retained", |c, _| assert_eq!(c.retain(|_, _| true), 0)),
+    ("drained", |c, _| assert_eq!(c.drain().count(), 0)),
     ("marked stale", |c, _| assert!(!c.mark_stale(&1))),
     ("removed", |c, _| assert_eq!(c.remove(&1).unwrap(), None)),
     ("discarded", |c, _| assert!(!c.discard(&1).unwrap())),
