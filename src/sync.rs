@@ -77,9 +77,9 @@ mod imp {
     #[cfg(crossbeam_loom)]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
+    pub(crate) use loom::thread::ThreadId;
     pub(crate) use loom::thread::{yield_now, yield_now as pause};
     pub(crate) use loom::thread_local;
-    pub(crate) use std::thread::ThreadId;
 
     pub(crate) fn thread_id() -> ThreadId {
         loom::thread::current().id()

@@ -72,7 +72,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Instant;
 
     /// Arranges that `waker` is woken once [`now`](Self::now) has reached `at`; waking it earlier
-    /// as well, or more than once, does no harm. Called only when a caller waits for a key lock.
+    /// as well, or more than once, does no harm. Called only when a caller waits for a
+    /// key lock, or for a value that another caller loads.
     ///
     /// The default serves clocks that run with real time. A clock that is moved by hand must wake
     /// its waiters when it is moved.

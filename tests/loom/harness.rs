@@ -68,13 +68,13 @@ const FILL: u64 = 100;
 
 /// A clock that is part of the model. A read-modify-write may not return an old value.
 #[derive(Clone)]
-struct ModelClock {
+pub(crate) struct ModelClock {
     origin: Instant,
     seconds: Arc<AtomicU64>,
 }
 
 impl ModelClock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { origin: Instant::now(), seconds: Arc::new(AtomicU64::new(0)) }
     }
 
@@ -95,6 +95,9 @@ impl Clock for ModelClock {
     fn now(&self) -> Instant {
         self.at(self.seconds.fetch_add(0, Ordering::AcqRel))
     }
+
+    /// No model waits for the clock.
+    fn wake_at(&self, _: Instant, _: &std::task::Waker) {}
 }
 
 /// Every key has the same hash: one stripe, one home bucket, one tag.
