@@ -46,6 +46,12 @@ impl Checker {
     }
 }
 
+/// A fault that keeps a model from ending has been noticed as well.
+const MOST_SECONDS: &str = "300";
+
+/// How `timeout` says that it came to that.
+const TIMED_OUT: i32 = 124;
+
 /// A copy of the sources that may be spoilt.
 struct Copy {
     root: PathBuf,
@@ -73,13 +79,16 @@ impl Copy {
     }
 
     fn cargo_test(&self, checker: Checker, arguments: &[&str]) -> Output {
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = Command::new("timeout");
         cargo
-            .args(["test", "--release", "--test", checker.program()])
+            .args([MOST_SECONDS, env!("CARGO"), "test", "--release", "--test", checker.program()])
             .args(arguments)
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
-            .env("RUSTFLAGS", checker.flags());
+            .env("RUSTFLAGS", checker.flags())
+            // To build takes longer than to run.
+            .env("CARGO_INCREMENTAL", "1")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
         if let Checker::Loom(bound) | Checker::LoomOverEpoch(bound) = checker {
             cargo.env("LOOM_MAX_PREEMPTIONS", bound.to_string());
         }
@@ -97,7 +106,9 @@ impl Copy {
         let verdict = if built.status.success() {
             let run = self.cargo_test(checker, &["--", "--exact", test]);
             let report = String::from_utf8_lossy(&run.stdout).into_owned();
-            if report.contains("test result: FAILED") || !report.contains("test result") {
+            if run.status.code() == Some(TIMED_OUT) {
+                Verdict::Caught
+            } else if report.contains("test result: FAILED") || !report.contains("test result") {
                 Verdict::Caught
             } else if report.contains("test result: ok") {
                 Verdict::Survived
