@@ -311,16 +311,17 @@ where
         self.node(at).bits()
     }
 
+    /// Whether the table should [`grow`](Self::grow) before one more entry comes.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.table().is_full(self.stripe.len(), self.writer.displaced)
+    }
+
     /// Makes room for one more entry. If the table was rebuilt for it, says where its entries are
     /// now, to whom `track`s them. A stripe that never holds more than `most` entries does not grow
     /// beyond them.
     #[must_use]
-    pub(crate) fn reserve(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
-        let entries = self.stripe.len();
-        let is_crowded = self.table().is_crowded(entries, self.writer.displaced);
-        if entries < self.table().capacity() && !is_crowded {
-            return None;
-        }
+    pub(crate) fn grow(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
         let mut buckets = self.grown();
         if let Some(most) = most {
             let enough = Table::<K, V>::buckets_for_churn(most);
@@ -490,15 +491,17 @@ where
         current.table.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)
     }
 
+    /// Whether so much was retired that it should be handed over.
+    #[inline(always)]
+    pub(crate) fn has_batch(&self) -> bool {
+        self.writer.retired.as_ref().is_some_and(|batch| batch.is_due(self.writer.batch))
+    }
+
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
     /// to [`Limbo::take`](super::limbo::Limbo::take).
     #[must_use]
-    #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
-        if !self.writer.retired.as_ref()?.is_due(self.writer.batch) {
-            return None;
-        }
-        self.take_retired()
+        if self.has_batch() { self.take_retired() } else { None }
     }
 
     /// As `release`, however little has gathered.

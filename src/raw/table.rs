@@ -11,6 +11,8 @@ use super::node::Node;
 
 pub(super) struct Table<K, V> {
     buckets: Box<[Bucket<K, V>]>,
+    /// How many entries fit before the table should grow.
+    capacity: usize,
     canary: Canary,
 }
 
@@ -92,13 +94,14 @@ impl<K, V: 'static> Table<K, V> {
         let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
         // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
         // zeros is a valid bucket: no tags, no overflow, null pointers.
-        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::new() }
+        let buckets = unsafe { Box::from_raw(buckets) };
+        Self { buckets, capacity: Self::capacity_of(count), canary: Canary::new() }
     }
 
     #[cfg(any(caskade_loom, caskade_shuttle))]
     pub(super) fn new(count: usize) -> Self {
         let buckets = (0..count).map(|_| Bucket::empty()).collect();
-        Self { buckets, canary: Canary::new() }
+        Self { buckets, capacity: Self::capacity_of(count), canary: Canary::new() }
     }
 
     /// The node at `at`, null if nobody is there or there is no such place.
@@ -121,10 +124,13 @@ impl<K, V: 'static> Table<K, V> {
         Moves::of(self.len())
     }
 
-    /// Whether so many buckets between `entries` and their homes are too many, and a larger table
-    /// would help. It does not if keys cannot be told apart by their hashes.
-    pub(super) fn is_crowded(&self, entries: usize, displaced: usize) -> bool {
-        displaced > 16 + entries / 4 && entries > self.capacity() / 4 * 3
+    /// Whether there is no room for more than these `entries`, or so many buckets lie between them
+    /// and their homes that a larger table would help. It does not if keys cannot be told apart by
+    /// their hashes.
+    #[inline]
+    pub(super) fn is_full(&self, entries: usize, displaced: usize) -> bool {
+        let is_crowded = || displaced > 16 + entries / 4 && entries > self.capacity / 4 * 3;
+        entries >= self.capacity || is_crowded()
     }
 
     /// Whether a smaller table should take this one's place for `entries`.
@@ -136,9 +142,13 @@ impl<K, V: 'static> Table<K, V> {
         self.len() * SLOTS
     }
 
-    /// How many entries fit before the table should grow.
+    fn capacity_of(buckets: usize) -> usize {
+        buckets * SLOTS * LOAD.0 / LOAD.1
+    }
+
+    #[inline]
     pub(super) fn capacity(&self) -> usize {
-        self.len() * SLOTS * LOAD.0 / LOAD.1
+        self.capacity
     }
 
     /// How many buckets `entries` need.

@@ -10,6 +10,7 @@
 
 use std::cell::OnceCell;
 
+use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{self, Arrival, Place};
 use crate::raw;
@@ -139,6 +140,28 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    /// What an entry of `key` and `value` weighs, or why it cannot be let in. Says in `expiry` how
+    /// long it lives.
+    #[inline(always)]
+    pub(super) fn appraise(&self, key: &K, value: &V, expiry: &mut Expiry) -> Result<u32, Refusal> {
+        if self.is_plain { Ok(1) } else { self.appraise_by_settings(key, value, expiry) }
+    }
+
+    #[inline(never)]
+    fn appraise_by_settings(
+        &self,
+        key: &K,
+        value: &V,
+        expiry: &mut Expiry,
+    ) -> Result<u32, Refusal> {
+        let weight = self.weigh(key, value);
+        if let Some(refusal) = self.too_heavy(weight) {
+            return Err(refusal);
+        }
+        *expiry = self.expiry_of(*expiry, key, value);
+        Ok(weight)
+    }
+
     /// What an entry of `key` and `value` weighs: 1 where entries are counted.
     #[inline]
     pub(super) fn weigh(&self, key: &K, value: &V) -> u32 {

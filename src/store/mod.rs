@@ -20,8 +20,8 @@ mod snapshot;
 mod wait;
 mod write;
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{Arrival, Policy};
-use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Retired, Stripe};
+use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
 use crate::removal::Cause;
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
@@ -49,7 +49,7 @@ pub(crate) use key_lock::{Claimed, Locked};
 pub(crate) use outbox::Listener;
 use outbox::{Gone, Outbox};
 pub(crate) use read::Found;
-use wait::{Leaving, Waiters};
+use wait::Waiters;
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
 
@@ -92,6 +92,8 @@ pub(crate) struct Store<K, V, S> {
     stripe_bits: u32,
     /// Whether reads are worth counting for whoever evicts.
     is_bounded: bool,
+    /// Whether keys and values do not matter to weight and life: no bound, no expiry policy.
+    is_plain: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
@@ -152,14 +154,7 @@ where
 {
     #[inline(always)]
     fn drop(&mut self) {
-        let Some(mut held) = self.held.take() else { return };
-        let leaving = held.waiters.take_leaving();
-        let gone = held.outbox.leaving();
-        let retired = held.release();
-        self.entered = None;
-        if leaving.is_some() || gone.is_some() || retired.is_some() {
-            self.let_go(leaving, gone, retired);
-        }
+        self.leave();
     }
 }
 
@@ -168,13 +163,23 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    #[inline(always)]
+    fn leave(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        if held.is_leaving() || held.has_batch() {
+            return self.let_go(held);
+        }
+        drop(held);
+        self.entered = None;
+    }
+
     #[cold]
-    fn let_go(
-        &self,
-        leaving: Option<Leaving>,
-        gone: Option<VecDeque<Gone<K, V>>>,
-        retired: Option<Retired<K, V>>,
-    ) {
+    #[inline(never)]
+    fn let_go(&mut self, mut held: HeldStripe<'_, K, V>) {
+        let leaving = held.waiters.take_leaving();
+        let gone = held.outbox.leaving();
+        let retired = held.release();
+        self.entered = None;
         if let Some(gone) = gone {
             self.store.tell(self.stripe, gone);
         }
@@ -225,6 +230,7 @@ where
             stripes: stripes.collect(),
             stripe_bits,
             is_bounded: bound.is_some(),
+            is_plain: bound.is_none() && expiry_policy.is_none(),
             hasher,
             time,
             settings,
@@ -298,7 +304,11 @@ where
         let held = Some(stripe.hold());
         let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        act(held, &mut now)
+        let done = act(held, &mut now);
+        // A drop would do the same, but by a call.
+        scope.leave();
+        mem::forget(scope);
+        done
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -359,16 +369,14 @@ where
     /// The deadline that `expiry` asks for; `current` is the entry, if there is one.
     #[inline]
     fn deadline(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Option<Tick> {
-        match (expiry, current) {
-            (Expiry::Keep, Some(entry)) => entry.expires,
-            (Expiry::Default | Expiry::Keep, _) => {
-                let life = self.settings.time_to_live?;
-                now.get().checked_add(life)
-            }
-            (Expiry::Never, _) => None,
-            (Expiry::After(life), _) => now.get().checked_add(life),
-            (Expiry::At(instant), _) => self.time.tick(instant),
-        }
+        let life = match (expiry, current) {
+            (Expiry::Keep, Some(entry)) => return entry.expires,
+            (Expiry::Default | Expiry::Keep, _) => self.settings.time_to_live?,
+            (Expiry::Never, _) => return None,
+            (Expiry::After(life), _) => life,
+            (Expiry::At(instant), _) => return self.time.tick(instant),
+        };
+        now.get().checked_add(life)
     }
 
     /// Makes every key absent, stripe by stripe.
@@ -411,9 +419,8 @@ where
         stamp: u64,
         ends: Ends,
     ) {
-        let most = self.most_in(held);
-        if let Some(moves) = held.reserve(most, held.keeps_places()) {
-            held.relocate(|place| moves.to(place));
+        if held.is_full() {
+            self.grow(held);
         }
         let at = held.publish(node, stamp, ends.shown);
         let (entries, upkeep) = held.split();
@@ -425,6 +432,14 @@ where
             self.note_ends(held, at, ends);
         }
         self.give_back(held);
+    }
+
+    #[cold]
+    fn grow(&self, held: &mut HeldStripe<'_, K, V>) {
+        let most = self.most_in(held);
+        if let Some(moves) = held.grow(most, held.keeps_places()) {
+            held.relocate(|place| moves.to(place));
+        }
     }
 
     /// How many entries the stripe will ever have, where entries are counted.
@@ -619,6 +634,12 @@ impl<K, V> Upkeep<K, V> {
             Some(now) => self.wheel.is_due(now),
             None => self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty(),
         }
+    }
+
+    /// Whether somebody is to be woken or told after the lock is released.
+    #[inline(always)]
+    fn is_leaving(&self) -> bool {
+        self.waiters.are_there() || self.outbox.is_filled()
     }
 
     /// Whether anything here depends on where entries lie in the table.
