@@ -46,6 +46,7 @@
 mod bucket;
 mod limbo;
 mod node;
+mod prefetch;
 mod stripe;
 mod table;
 mod word;

@@ -567,17 +567,20 @@ impl<K, V> Clone for Entries<'_, K, V> {
 impl<K, V> Copy for Entries<'_, K, V> {}
 
 impl<'h, K, V: 'static> Entries<'h, K, V> {
+    #[inline]
     fn node(self, place: u32) -> Option<&'h Node<K, V>> {
         // SAFETY: [R2] a pointer in a slot is null or a node's. This borrows from a `Held`, so the
         // lock is held and nobody unlinks meanwhile.
         unsafe { self.table.node(At::from_place(place)).as_ref() }
     }
 
+    #[inline]
     pub(crate) fn usage(self, place: u32) -> Option<&'h Usage> {
         self.node(place).map(Node::usage)
     }
 
     /// The part of the hash that the table keeps.
+    #[inline]
     pub(crate) fn hash(self, place: u32) -> Option<Low> {
         self.node(place).map(Node::low_hash)
     }
@@ -586,13 +589,21 @@ impl<'h, K, V: 'static> Entries<'h, K, V> {
         self.node(place)?.expires()
     }
 
+    #[inline]
     pub(crate) fn lock_state(self, place: u32) -> Option<LockState> {
         self.node(place)?.lock_state()
     }
 
     /// Starts loading what names the entry at `place`.
-    pub(crate) fn prefetch(self, place: u32) {
+    #[inline]
+    pub(crate) fn prefetch_place(self, place: u32) {
         self.table.prefetch_bucket(At::from_place(place));
+    }
+
+    /// Starts loading the entry itself.
+    #[inline]
+    pub(crate) fn prefetch(self, place: u32) {
+        Node::prefetch(self.table.node(At::from_place(place)));
     }
 
     /// All places where somebody is.

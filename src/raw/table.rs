@@ -8,6 +8,7 @@ use crate::sync::{Canary, Tally};
 
 use super::bucket::{Bucket, SLOTS};
 use super::node::Node;
+use super::prefetch::prefetch;
 
 pub(super) struct Table<K, V> {
     buckets: Box<[Bucket<K, V>]>,
@@ -105,6 +106,7 @@ impl<K, V: 'static> Table<K, V> {
     }
 
     /// The node at `at`, null if nobody is there or there is no such place.
+    #[inline]
     pub(super) fn node(&self, at: At) -> *mut Node<K, V> {
         let bucket = self.buckets.get(at.bucket()).filter(|_| at.slot() < SLOTS);
         bucket.map_or(std::ptr::null_mut(), |bucket| bucket.node(at.slot()))
@@ -115,6 +117,7 @@ impl<K, V: 'static> Table<K, V> {
     }
 
     /// Starts loading the bucket of `at`.
+    #[inline]
     pub(super) fn prefetch_bucket(&self, at: At) {
         prefetch(self.buckets.as_ptr().wrapping_add(at.bucket()));
     }
@@ -381,16 +384,4 @@ impl<K, V> Bucket<K, V> {
     pub(super) fn nodes(&self) -> impl Iterator<Item = *mut Node<K, V>> {
         self.meta().occupied().map(|slot| self.node(slot)).filter(|node| !node.is_null())
     }
-}
-
-/// Asks the processor to load a line; does nothing where there is no such instruction.
-#[inline(always)]
-fn prefetch<T>(address: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle))))]
-    // SAFETY: a prefetch has no effect on memory and faults on no address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle)))))]
-    let _ = address;
 }

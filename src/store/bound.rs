@@ -29,7 +29,8 @@ pub(crate) struct Bound<K, V> {
     /// Room that belongs to no stripe at the moment.
     spare: AtomicU64,
     weigher: Option<Box<Weigher<K, V>>>,
-    stripes: u64,
+    /// There are two to the power of so many stripes.
+    stripe_bits: u32,
 }
 
 /// A stripe has too small a share for what is to be let in.
@@ -41,11 +42,11 @@ pub(super) struct Lack {
 
 impl<K, V> Bound<K, V> {
     pub(crate) fn new(max: u64, weigher: Option<Box<Weigher<K, V>>>) -> Self {
-        Self { max: AtomicU64::new(max), spare: AtomicU64::new(0), weigher, stripes: 1 }
+        Self { max: AtomicU64::new(max), spare: AtomicU64::new(0), weigher, stripe_bits: 0 }
     }
 
-    pub(super) fn among(self, stripes: usize) -> Self {
-        Self { stripes: stripes as u64, ..self }
+    pub(super) fn among(self, stripe_bits: u32) -> Self {
+        Self { stripe_bits, ..self }
     }
 
     // Relaxed throughout: a number that stands for itself. What is at stake when room moves from
@@ -58,7 +59,8 @@ impl<K, V> Bound<K, V> {
     /// The share of the stripe with number `index`.
     pub(super) fn share(&self, index: usize) -> u64 {
         let max = self.max();
-        max / self.stripes + u64::from((index as u64) < max % self.stripes)
+        let left = max & ((1 << self.stripe_bits) - 1);
+        (max >> self.stripe_bits) + u64::from((index as u64) < left)
     }
 
     pub(super) fn is_weighted(&self) -> bool {
@@ -130,6 +132,12 @@ impl<K, V: 'static> policy::Entries for Residents<'_, K, V> {
         deadline.is_none_or(|deadline| deadline <= *self.now.get_or_init(|| self.time.now()))
     }
 
+    #[inline]
+    fn prefetch_place(&self, place: Place) {
+        self.entries.prefetch_place(place);
+    }
+
+    #[inline]
     fn prefetch(&self, place: Place) {
         self.entries.prefetch(place);
     }
@@ -169,6 +177,7 @@ where
         weigher.map_or(1, |weigh| weigh(key, value))
     }
 
+    #[inline]
     pub(super) fn is_weighted(&self) -> bool {
         self.bound.as_ref().is_some_and(Bound::is_weighted)
     }
@@ -195,7 +204,9 @@ where
         let Some(policy) = &mut held.policy else { return Ok(None) };
         let arrival = policy.arrive(hash::low(hash).into());
         let most = policy.capacity() - u64::from(weight);
-        self.evict_down_to(held, most, None);
+        if policy.used() > most {
+            self.evict_down_to(held, most, None);
+        }
         Ok(Some(arrival))
     }
 
@@ -222,8 +233,12 @@ where
     fn secure_share(&self, held: &mut HeldStripe<'_, K, V>, weight: u32) -> Result<(), Lack> {
         let index = held.index;
         let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return Ok(()) };
-        let (share, needed) = (bound.share(index), u64::from(weight));
-        if policy.capacity() < share && policy.used() + needed > policy.capacity() {
+        let needed = u64::from(weight);
+        if policy.used() + needed <= policy.capacity() {
+            return Ok(());
+        }
+        let share = bound.share(index);
+        if policy.capacity() < share {
             // Others have lent from this stripe's share; some of it may be back.
             policy.set_capacity(policy.capacity() + bound.take_spare(share - policy.capacity()));
         }

@@ -33,6 +33,7 @@ impl Latest {
         self.0.get(place as usize).copied().flatten()
     }
 
+    #[inline]
     pub(super) fn set(&mut self, place: u32, latest: Option<Tick>) {
         let place = place as usize;
         if latest.is_none() && place >= self.0.len() {

@@ -92,7 +92,7 @@ pub(crate) struct Store<K, V, S> {
     stripe_bits: u32,
     /// Whether reads are worth counting for whoever evicts.
     is_bounded: bool,
-    /// Whether keys and values do not matter to weight and life: no bound, no expiry policy.
+    /// Whether neither weight nor life depends on keys and values.
     is_plain: bool,
     hasher: S,
     time: TimeSource,
@@ -215,7 +215,7 @@ where
         let Parts { hasher, time, settings, expiry_policy, bound, listener } = parts;
         let count = 1usize << stripe_bits;
         let share = entries.div_ceil(count);
-        let bound = bound.map(|bound| bound.among(count));
+        let bound = bound.map(|bound| bound.among(stripe_bits));
         let limbo_limit = bound.as_ref().map_or(DEFAULT_LIMIT, |bound| limbo_limit(bound.max()));
         let batch_weight = (limbo_limit / (2 * count as u64)).max(1);
         let batch = BatchSize {
@@ -230,7 +230,7 @@ where
             stripes: stripes.collect(),
             stripe_bits,
             is_bounded: bound.is_some(),
-            is_plain: bound.is_none() && expiry_policy.is_none(),
+            is_plain: expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted),
             hasher,
             time,
             settings,
