@@ -263,7 +263,7 @@ pub(crate) struct Limbo<K, V> {
 thread_flag!(DROPPING);
 
 /// How many pieces a writer drops in its turn: more than it has handed over, so that limbo empties.
-const TURN: usize = 64;
+const TURN: usize = 128;
 
 /// The same where limbo is over its limit.
 const LONG_TURN: usize = 256;

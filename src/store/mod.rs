@@ -67,8 +67,11 @@ pub(crate) struct Settings {
     pub(crate) max_lock_time: Duration,
 }
 
-/// How many retired pieces a stripe gathers before it hands them over, unless its bound says less.
+/// How many retired pieces a stripe gathers before it hands them over.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
+
+/// The same in a bounded cache, unless its bound says less.
+const BOUNDED_BATCH: usize = if MODELLED { 1 } else { 64 };
 
 /// What a stripe keeps beside its table, under the same lock.
 pub(crate) struct Upkeep<K, V> {
@@ -217,10 +220,12 @@ where
         let share = entries.div_ceil(count);
         let bound = bound.map(|bound| bound.among(stripe_bits));
         let limbo_limit = bound.as_ref().map_or(DEFAULT_LIMIT, |bound| limbo_limit(bound.max()));
-        let batch_weight = (limbo_limit / (2 * count as u64)).max(1);
-        let batch = BatchSize {
-            pieces: BATCH,
-            weight: if bound.is_some() { batch_weight } else { u64::MAX },
+        let batch = match bound {
+            Some(_) => {
+                let weight = (limbo_limit / (2 * count as u64)).max(1);
+                BatchSize { pieces: BOUNDED_BATCH, weight }
+            }
+            None => BatchSize { pieces: BATCH, weight: u64::MAX },
         };
         let stripes = (0..count).map(|index| {
             let upkeep = Upkeep::new(index, bound.as_ref());
