@@ -47,6 +47,7 @@ mod bucket;
 mod limbo;
 mod node;
 mod prefetch;
+mod spare;
 mod stripe;
 mod table;
 mod word;

@@ -29,6 +29,7 @@ use crate::time::Tick;
 use crate::usage::Usage;
 
 use super::prefetch::prefetch;
+use super::spare;
 use super::word::{ValueRef, is_word, to_bits};
 
 const IN_DOUBT: u64 = 1;
@@ -131,7 +132,7 @@ impl<K, V: 'static> Node<K, V> {
         };
         let (state, times) = (AtomicU64::new(0), AtomicU64::new(0));
         let usage = Usage::new();
-        Box::new(Self { state, times, hash, usage, canary: Canary::new(), key, body })
+        spare::boxed(Self { state, times, hash, usage, canary: Canary::new(), key, body })
     }
 
     /// Sets what is known only under the stripe lock.
