@@ -110,14 +110,14 @@ pub(super) fn drop_and_keep<T>(value: Box<T>) {
     let block = Box::into_raw(value);
     // SAFETY: it was a box until now, and is bare memory from here on.
     unsafe { block.drop_in_place() };
-    let is_kept = SPARE.try_with(|spare| spare.push(block.cast(), layout)) == Ok(true);
-    if !is_kept && layout.size() > 0 {
+    let kept = SPARE.try_with(|spare| spare.push(block.cast(), layout));
+    if !matches!(kept, Ok(true)) && layout.size() > 0 {
         // SAFETY: boxes have their memory from the allocator, with the layout of what is in them.
         unsafe { dealloc(block.cast(), layout) };
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(crossbeam_sanitize, caskade_loom, caskade_shuttle))))]
 mod tests {
     use super::*;
 

@@ -222,13 +222,9 @@ where
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
     #[inline]
     fn node(&self, at: At) -> &Node<K, V> {
-        self.node_if(at).expect("a place found under this lock is occupied")
-    }
-
-    #[inline]
-    fn node_if(&self, at: At) -> Option<&Node<K, V>> {
+        let node = self.table().bucket(at.bucket()).node(at.slot());
         // SAFETY: [R2] a pointer in a slot is null or a node's, and the lock is held.
-        unsafe { self.table().node(at).as_ref() }
+        unsafe { node.as_ref() }.expect("a place found under this lock is occupied")
     }
 
     #[inline]
@@ -376,8 +372,8 @@ where
 
     /// Makes the key absent.
     pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
-        let hash = self.node(at).low_hash();
-        let (node, passed) = self.table().unlink(at, hash);
+        // SAFETY: the lock is held.
+        let (node, passed) = unsafe { self.table().unlink(at) };
         self.writer.displaced -= passed;
         self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
         Unlinked::new(node)

@@ -108,8 +108,10 @@ impl<K, V: 'static> Table<K, V> {
     /// The node at `at`, null if nobody is there or there is no such place.
     #[inline]
     pub(super) fn node(&self, at: At) -> *mut Node<K, V> {
-        let bucket = self.buckets.get(at.bucket()).filter(|_| at.slot() < SLOTS);
-        bucket.map_or(std::ptr::null_mut(), |bucket| bucket.node(at.slot()))
+        match self.buckets.get(at.bucket()) {
+            Some(bucket) if at.slot() < SLOTS => bucket.node(at.slot()),
+            _ => std::ptr::null_mut(),
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -306,10 +308,16 @@ impl<K, V: 'static> Table<K, V> {
         }
     }
 
-    /// Unlinks the node at `at`, whose hash is `hash`. Says how many buckets lay between it and its
-    /// home. For holders of the stripe lock.
-    pub(super) fn unlink(&self, at: At, hash: Low) -> (*mut Node<K, V>, usize) {
+    /// Unlinks the node at `at`, where there is one. Says how many buckets lay between it and its
+    /// home.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock.
+    pub(super) unsafe fn unlink(&self, at: At) -> (*mut Node<K, V>, usize) {
         let node = self.buckets[at.bucket()].unlink(at.slot());
+        // SAFETY: the lock is held, so what was in the slot until now is alive [R2].
+        let hash = unsafe { node.as_ref() }.expect("an occupied place").low_hash();
         let mut passed = 0;
         // [R6] lowered after the slot is empty: until then the probe must get here.
         let mut bucket = hash::home(hash, self.len());

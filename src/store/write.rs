@@ -287,10 +287,17 @@ where
         if ends.shown.is_some() || entry.expires.is_some() {
             self.note_ends(held, entry.at, ends);
         }
-        if self.is_bounded { self.settle_weight(held, entry.at, weight) } else { 1 }
+        if !self.is_bounded {
+            return 1;
+        }
+        if self.is_weighted() {
+            return self.settle_weight(held, entry.at, weight);
+        }
+        held.touch(entry.at);
+        1
     }
 
-    /// Tells the policy that the value at `at` has changed. Returns what the old one weighed.
+    /// Tells the policy what the value at `at` weighs now. Returns what the old one did.
     fn settle_weight(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32) -> u32 {
         let place = at.place();
         let (entries, upkeep) = held.split();
