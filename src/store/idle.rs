@@ -82,6 +82,9 @@ where
     /// The deadlines that `expiry` asks for; `current` is the entry, if there is one.
     #[inline]
     pub(super) fn ends(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Ends {
+        if matches!(expiry, Expiry::Default) && self.settings.is_without_end() {
+            return Ends { latest: None, shown: None };
+        }
         let latest = self.deadline(expiry, current, now);
         if self.settings.time_to_idle.is_none() {
             return Ends { latest, shown: latest };

@@ -67,6 +67,14 @@ pub(crate) struct Settings {
     pub(crate) max_lock_time: Duration,
 }
 
+impl Settings {
+    /// Whether an entry whose writer does not say lives for ever.
+    #[inline]
+    fn is_without_end(&self) -> bool {
+        self.time_to_live.is_none() && self.time_to_idle.is_none()
+    }
+}
+
 /// How many retired pieces a stripe gathers before it hands them over.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
 
