@@ -165,12 +165,15 @@ impl Policy {
     }
 
     /// A key that is not there is about to be inserted. Asks the ghosts.
-    pub(crate) fn arrive(&mut self, hash: u64) -> Arrival {
+    pub(crate) fn arrive(&mut self, hash: u64, entries: &impl Entries) -> Arrival {
         self.now = self.now.wrapping_add(1);
         let print = Print::of(hash);
         let away = self.small_ghosts.take(print, self.now);
         let from_main = self.main_ghosts.take(print, self.outs);
         self.ghost_hits += u64::from(away.is_some() || from_main.is_some());
+        if away.is_some() {
+            self.main.prefetch_front(entries); // It will be compared with the newcomer.
+        }
         Arrival { away, from_main }
     }
 

@@ -139,6 +139,14 @@ impl Ring {
         }
     }
 
+    /// Asks for the entry in front.
+    #[inline]
+    pub(super) fn prefetch_front(&self, entries: &impl Entries) {
+        if let Some(slot) = self.slots.front() {
+            entries.prefetch(slot.place);
+        }
+    }
+
     /// Asks for entries whose turn comes soon after that of the slot at `at`.
     #[inline]
     fn prefetch_after(&self, at: usize, entries: &impl Entries) {

@@ -83,7 +83,7 @@ impl Small {
     }
 
     fn insert(&mut self, key: u64, weight: u32) -> Place {
-        let arrival = self.policy.arrive(hash(key));
+        let arrival = self.policy.arrive(hash(key), &self.table);
         while self.policy.used() + u64::from(weight) > self.policy.capacity() {
             if self.evict(None).is_none() {
                 break;

@@ -90,8 +90,8 @@ pub(super) fn boxed<T>(value: T) -> Box<T> {
     let layout = Layout::new::<T>();
     // A thread that is ending has nothing any more.
     let kept = if OFF { None } else { SPARE.try_with(|spare| spare.pop(layout)).ok().flatten() };
-    let Some(block) = kept else { return Box::new(value) };
-    let block = block.cast::<T>();
+    let block =
+        kept.map_or_else(|| Box::into_raw(Box::<T>::new_uninit()).cast(), <*mut u8>::cast::<T>);
     // SAFETY: it came from the allocator with this layout, holds nothing and is nobody else's.
     unsafe {
         block.write(value);

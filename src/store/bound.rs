@@ -201,8 +201,10 @@ where
             return Ok(None);
         }
         self.secure_share(held, weight)?;
-        let Some(policy) = &mut held.policy else { return Ok(None) };
-        let arrival = policy.arrive(hash::low(hash).into());
+        let (entries, upkeep) = held.split();
+        let Some(policy) = &mut upkeep.policy else { return Ok(None) };
+        let residents = Residents::new(entries, &self.time);
+        let arrival = policy.arrive(hash::low(hash).into(), &residents);
         let most = policy.capacity() - u64::from(weight);
         if policy.used() > most {
             self.evict_down_to(held, most, None);
