@@ -382,14 +382,16 @@ where
     /// The deadline that `expiry` asks for; `current` is the entry, if there is one.
     #[inline]
     fn deadline(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Option<Tick> {
-        let life = match (expiry, current) {
-            (Expiry::Keep, Some(entry)) => return entry.expires,
-            (Expiry::Default | Expiry::Keep, _) => self.settings.time_to_live?,
-            (Expiry::Never, _) => return None,
-            (Expiry::After(life), _) => life,
-            (Expiry::At(instant), _) => return self.time.tick(instant),
-        };
-        now.get().checked_add(life)
+        match (expiry, current) {
+            (Expiry::Keep, Some(entry)) => entry.expires,
+            (Expiry::Default | Expiry::Keep, _) => {
+                let life = self.settings.time_to_live?;
+                now.get().checked_add(life)
+            }
+            (Expiry::Never, _) => None,
+            (Expiry::After(life), _) => now.get().checked_add(life),
+            (Expiry::At(instant), _) => self.time.tick(instant),
+        }
     }
 
     /// Makes every key absent, stripe by stripe.
