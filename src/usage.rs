@@ -34,6 +34,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self { uses: AtomicU8::new(0), queue_and_mark: AtomicU16::new(0) }
     }
@@ -49,6 +50,7 @@ impl Usage {
     }
 
     /// Goes on where the entry's former node has left off.
+    #[inline]
     pub(crate) fn take_over(&self, old: &Self) {
         // Relaxed: the node that holds `self` is not published yet, and whatever `old` counts
         // meanwhile is no loss.
@@ -57,17 +59,28 @@ impl Usage {
         self.queue_and_mark.store(queue_and_mark, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn uses(&self) -> u8 {
         // Relaxed: a hint; nothing is read on the strength of it.
         self.uses.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_uses(&self, uses: u8) {
         // Relaxed: a reader's use that comes at the same moment may be lost, or undo this. Both
         // only shift by a little when the entry goes.
         self.uses.store(uses, Ordering::Relaxed);
     }
 
+    /// Sets the uses to zero; does not disturb readers if they are.
+    #[inline]
+    pub(crate) fn forget_uses(&self) {
+        if self.uses() > 0 {
+            self.set_uses(0);
+        }
+    }
+
+    #[inline]
     pub(crate) fn queue(&self) -> Queue {
         // Relaxed, here and below: read and written under the stripe lock only.
         match self.queue_and_mark.load(Ordering::Relaxed) & !MARK {
@@ -78,24 +91,29 @@ impl Usage {
     }
 
     /// Whether the entry is in `queue` under the mark that `stamp` makes.
+    #[inline]
     pub(crate) fn is_in(&self, queue: Queue, stamp: u32) -> bool {
         self.queue_and_mark.load(Ordering::Relaxed) == join(queue, mark(stamp))
     }
 
+    #[inline]
     pub(crate) fn mark(&self) -> u16 {
         self.queue_and_mark.load(Ordering::Relaxed) & MARK
     }
 
+    #[inline]
     pub(crate) fn set_queue(&self, queue: Queue, stamp: u32) {
         self.queue_and_mark.store(join(queue, mark(stamp)), Ordering::Relaxed);
     }
 }
 
 /// The low bits of a stamp, which an entry keeps of the one in its slot.
+#[inline]
 pub(crate) fn mark(stamp: u32) -> u16 {
     stamp as u16 & MARK
 }
 
+#[inline]
 fn join(queue: Queue, mark: u16) -> u16 {
     queue as u16 | mark
 }

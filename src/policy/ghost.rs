@@ -5,12 +5,68 @@
 //! bits, coarse enough that whatever matters is told from what wrapped around.
 
 /// The records of a set.
-const WAYS: u64 = 8;
+const WAYS: usize = 8;
 
-/// A fingerprint above a time; 0 is nobody. The newest comes first.
+/// Fingerprints, of which 0 is nobody's, and the times that belong to them. The newest comes first.
+/// They lie apart so that one instruction compares all fingerprints.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(32))]
-struct Set([u32; WAYS as usize]);
+struct Set {
+    fingerprints: [u16; WAYS],
+    times: [u16; WAYS],
+}
+
+impl Set {
+    /// Forgets the newest record with this fingerprint; those that are older move up. Returns its
+    /// time.
+    #[inline]
+    fn take(&mut self, fingerprint: u16) -> Option<u16> {
+        // Without a branch for each, and mostly in vain.
+        let is_there = self.fingerprints.iter().fold(false, |any, &it| any | (it == fingerprint));
+        if is_there { self.take_out(fingerprint) } else { None }
+    }
+
+    #[inline(never)]
+    fn take_out(&mut self, fingerprint: u16) -> Option<u16> {
+        let way = self.fingerprints.iter().position(|it| *it == fingerprint)?;
+        let time = self.times[way];
+        self.fingerprints.copy_within(way + 1.., way);
+        self.times.copy_within(way + 1.., way);
+        (self.fingerprints[WAYS - 1], self.times[WAYS - 1]) = (0, 0);
+        Some(time)
+    }
+
+    #[inline]
+    fn push(&mut self, fingerprint: u16, time: u16) {
+        let pushed = |into: [u16; WAYS], first: u16| {
+            let [a, b, c, d, e, f, g, _] = into;
+            [first, a, b, c, d, e, f, g]
+        };
+        self.fingerprints = pushed(self.fingerprints, fingerprint);
+        self.times = pushed(self.times, time);
+    }
+}
+
+/// A hash as the ghosts know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Print {
+    /// Its top bits choose the set.
+    mixed: u64,
+}
+
+impl Print {
+    #[inline]
+    pub(super) fn of(hash: u64) -> Self {
+        let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Self { mixed: (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93) }
+    }
+
+    /// 16 bits that the choice of the set does not fix, never all zero.
+    #[inline]
+    fn fingerprint(self) -> u16 {
+        ((self.mixed >> 16) as u16).max(1)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Ghosts {
@@ -35,6 +91,7 @@ impl Ghosts {
 
     /// Makes the ghosts fit a cache of so many entries; if that number `varies`, with room to spare.
     /// History is lost when they must be made anew. Without memory for them there are none.
+    #[inline]
     pub(super) fn fit(&mut self, entries: u64, varies: bool) {
         if entries > self.entries || entries < self.entries / 4 {
             self.rebuild(entries.saturating_add(if varies { entries / 2 } else { 0 }));
@@ -44,7 +101,7 @@ impl Ghosts {
     #[cold]
     fn rebuild(&mut self, entries: u64) {
         let records = u128::from(entries) * u128::from(self.share) / 128;
-        let sets = usize::try_from(records.div_ceil(u128::from(WAYS))).unwrap_or(usize::MAX).max(1);
+        let sets = usize::try_from(records.div_ceil(WAYS as u128)).unwrap_or(usize::MAX).max(1);
         self.sets = Vec::new();
         if self.sets.try_reserve_exact(sets).is_ok() {
             self.sets.resize(sets, Set::default());
@@ -54,78 +111,66 @@ impl Ghosts {
         self.shift = (64 - entries.leading_zeros() + 2).saturating_sub(15).min(16);
     }
 
-    pub(super) fn put(&mut self, hash: u64, time: u32) {
-        let record = fingerprint(hash) | self.short(time);
-        if let Some(set) = self.set(hash) {
-            set.0.copy_within(..WAYS as usize - 1, 1);
-            set.0[0] = record;
+    #[inline]
+    pub(super) fn put(&mut self, print: Print, time: u32) {
+        let time = self.short(time);
+        if let Some(set) = self.set(print) {
+            set.push(print.fingerprint(), time);
         }
     }
 
-    /// Forgets the ghost of `hash`; says how long ago, seen from `now`, its time was.
-    pub(super) fn take(&mut self, hash: u64, now: u32) -> Option<u32> {
-        let (fingerprint, now, shift) = (fingerprint(hash), self.short(now), self.shift);
-        let set = self.set(hash)?;
-        let at = set.0.iter().position(|record| record & !0xffff == fingerprint)?;
-        let age = now.wrapping_sub(set.0[at]) & 0xffff;
-        set.0.copy_within(at + 1.., at);
-        set.0[WAYS as usize - 1] = 0;
-        Some(age << shift)
+    /// Forgets the ghost of `print`; says how long ago, seen from `now`, its time was.
+    #[inline]
+    pub(super) fn take(&mut self, print: Print, now: u32) -> Option<u32> {
+        let (now, shift) = (self.short(now), self.shift);
+        let set = self.set(print)?;
+        let time = set.take(print.fingerprint())?;
+        Some(u32::from(now.wrapping_sub(time)) << shift)
     }
 
-    fn short(&self, time: u32) -> u32 {
-        (time >> self.shift) & 0xffff
+    #[inline]
+    fn short(&self, time: u32) -> u16 {
+        (time >> self.shift) as u16
     }
 
-    fn set(&mut self, hash: u64) -> Option<&mut Set> {
-        let at = (u128::from(mix(hash)) * self.sets.len() as u128) >> 64;
+    #[inline]
+    fn set(&mut self, print: Print) -> Option<&mut Set> {
+        let at = (u128::from(print.mixed) * self.sets.len() as u128) >> 64;
         self.sets.get_mut(at as usize)
     }
-}
-
-/// The hash's bits brought to the top, where the set is chosen, and to the middle.
-fn mix(hash: u64) -> u64 {
-    let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
-}
-
-/// 16 bits that the choice of the set does not fix, never all zero, in the upper half.
-fn fingerprint(hash: u64) -> u32 {
-    let bits = mix(hash) as u32 & !0xffff;
-    if bits == 0 { 1 << 16 } else { bits }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hash(n: u64) -> u64 {
-        (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+    fn print(n: u64) -> Print {
+        Print::of((n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32)
     }
 
     #[test]
     fn a_ghost_is_found_once_and_knows_its_age() {
         let mut ghosts = Ghosts::new(128);
-        assert_eq!(ghosts.take(hash(1), 0), None);
+        assert_eq!(ghosts.take(print(1), 0), None);
         assert_eq!(ghosts.heap_bytes(), 0);
         ghosts.fit(1000, false);
         // Across the end of the clock.
-        ghosts.put(hash(1), u32::MAX - 9);
-        ghosts.put(hash(2), u32::MAX);
-        assert_eq!(ghosts.take(hash(1), 90), Some(100));
-        assert_eq!(ghosts.take(hash(1), 90), None);
-        assert_eq!(ghosts.take(hash(2), 90), Some(91));
+        ghosts.put(print(1), u32::MAX - 9);
+        ghosts.put(print(2), u32::MAX);
+        assert_eq!(ghosts.take(print(1), 90), Some(100));
+        assert_eq!(ghosts.take(print(1), 90), None);
+        assert_eq!(ghosts.take(print(2), 90), Some(91));
     }
 
     #[test]
     fn a_full_set_gives_up_its_oldest() {
         let mut ghosts = Ghosts::new(128);
-        ghosts.fit(WAYS, false);
+        ghosts.fit(WAYS as u64, false);
         assert_eq!(ghosts.heap_bytes(), 32);
-        (0..10).for_each(|n| ghosts.put(hash(n), n as u32));
-        assert_eq!(ghosts.take(hash(5), 10), Some(5));
-        ghosts.put(hash(10), 10);
-        let found: Vec<_> = (0..11).filter(|n| ghosts.take(hash(*n), 10).is_some()).collect();
+        (0..10).for_each(|n| ghosts.put(print(n), n as u32));
+        assert_eq!(ghosts.take(print(5), 10), Some(5));
+        ghosts.put(print(10), 10);
+        let found: Vec<_> = (0..11).filter(|n| ghosts.take(print(*n), 10).is_some()).collect();
         assert_eq!(found, [2, 3, 4, 6, 7, 8, 9, 10]);
     }
 
@@ -134,9 +179,9 @@ mod tests {
         let entries = 10_000_000;
         let mut ghosts = Ghosts::new(1);
         ghosts.fit(entries, false);
-        ghosts.put(hash(1), 5);
+        ghosts.put(print(1), 5);
         let age = 4 * entries as u32;
-        let seen = ghosts.take(hash(1), 5 + age).expect("still there");
+        let seen = ghosts.take(print(1), 5 + age).expect("still there");
         assert!(seen.abs_diff(age) <= 1 << ghosts.shift, "{seen} for {age}");
     }
 
@@ -144,8 +189,8 @@ mod tests {
     fn memory_that_cannot_be_had_leaves_no_ghosts() {
         let mut ghosts = Ghosts::new(128);
         ghosts.fit(u64::MAX, true);
-        ghosts.put(hash(1), 1);
-        assert_eq!(ghosts.take(hash(1), 2), None);
+        ghosts.put(print(1), 1);
+        assert_eq!(ghosts.take(print(1), 2), None);
         ghosts.fit(100, false);
         assert_eq!(ghosts.heap_bytes(), 13 * 32, "made anew for fewer");
     }
@@ -154,8 +199,8 @@ mod tests {
     fn as_many_are_remembered_as_there_is_room_for() {
         let mut ghosts = Ghosts::new(128);
         ghosts.fit(100_000, false);
-        (0..50_000).for_each(|n| ghosts.put(hash(n), 1));
-        let found = (0..50_000).filter(|n| ghosts.take(hash(*n), 2).is_some()).count();
+        (0..50_000).for_each(|n| ghosts.put(print(n), 1));
+        let found = (0..50_000).filter(|n| ghosts.take(print(*n), 2).is_some()).count();
         assert!(found > 48_000, "{found}: the sets are not used evenly");
     }
 }

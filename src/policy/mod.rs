@@ -39,7 +39,7 @@ mod weights;
 
 use crate::usage::{Queue, Usage};
 
-use ghost::Ghosts;
+use ghost::{Ghosts, Print};
 use hunt::Hunt;
 use ring::{Ring, Slot};
 use weights::Weights;
@@ -98,7 +98,10 @@ pub(crate) trait Entries {
     /// False for an entry that goes last. Asked of a would-be victim only.
     fn may_go(&self, place: Place) -> bool;
 
-    /// Says that the entry will be looked at soon.
+    /// Says that somebody will soon ask who is at `place`.
+    fn prefetch_place(&self, place: Place);
+
+    /// Says that the entry at `place`, of which `prefetch_place` has spoken, will soon be looked at.
     fn prefetch(&self, place: Place);
 }
 
@@ -126,6 +129,8 @@ pub(crate) struct Policy {
     main: Ring,
     /// The weight that the small queue should have.
     target: u64,
+    /// The part of it in which uses do not count yet.
+    window: u64,
     small_ghosts: Ghosts,
     main_ghosts: Ghosts,
     /// Misses so far.
@@ -146,6 +151,7 @@ impl Policy {
             small: Ring::new(Queue::Small),
             main: Ring::new(Queue::Main),
             target: 0,
+            window: 0,
             small_ghosts: Ghosts::new(SMALL_GHOSTS),
             main_ghosts: Ghosts::new(MAIN_GHOSTS),
             now: 0,
@@ -159,11 +165,15 @@ impl Policy {
     }
 
     /// A key that is not there is about to be inserted. Asks the ghosts.
-    pub(crate) fn arrive(&mut self, hash: u64) -> Arrival {
+    pub(crate) fn arrive(&mut self, hash: u64, entries: &impl Entries) -> Arrival {
         self.now = self.now.wrapping_add(1);
-        let away = self.small_ghosts.take(hash, self.now);
-        let from_main = self.main_ghosts.take(hash, self.outs);
+        let print = Print::of(hash);
+        let away = self.small_ghosts.take(print, self.now);
+        let from_main = self.main_ghosts.take(print, self.outs);
         self.ghost_hits += u64::from(away.is_some() || from_main.is_some());
+        if away.is_some() {
+            self.main.prefetch_front(entries); // It will be compared with the newcomer.
+        }
         Arrival { away, from_main }
     }
 
@@ -177,7 +187,7 @@ impl Policy {
     ) -> Option<Victim> {
         self.filling = false;
         let mut hunt = Hunt::new(except, self.entries());
-        loop {
+        for _ in 0..hunt.most_looks() {
             let overfull = self.small.weight() > self.target || self.main.is_empty();
             let found = if !self.small.is_empty() && (overfull || hunt.is_through()) {
                 self.judge_small(entries, &hunt)
@@ -192,12 +202,15 @@ impl Policy {
                 return Some(Victim { place, weight: self.weights.take(place) });
             }
         }
+        debug_assert!(false, "the counts of the queues are wrong");
+        None
     }
 
     /// Evicts the entry in front of the small queue, or moves it to the main queue.
     fn judge_small(&mut self, entries: &impl Entries, hunt: &Hunt) -> Option<Place> {
         let (slot @ Slot { place, stamp }, usage) = self.small.front(entries)?;
         let weight = self.weights.get(place);
+        self.small.prefetch(entries);
         self.small.pop(usage, weight);
         let spared = hunt.except == Some(place) || !entries.may_go(place);
         if spared || hunt.respects(usage.uses()) {
@@ -206,7 +219,7 @@ impl Policy {
             return None;
         }
         self.small_ghosts.fit(self.ghosts_wanted(), self.weights.are_kept());
-        self.small_ghosts.put(entries.hash(place), stamp);
+        self.small_ghosts.put(Print::of(entries.hash(place)), stamp);
         Some(place)
     }
 
@@ -222,19 +235,22 @@ impl Policy {
         // Once the hunt is through, the small queue has been asked and is empty.
         let spared = || hunt.except == Some(place) || !(hunt.is_through() || entries.may_go(place));
         if hunt.respects(usage.uses()) || spared() {
-            self.pass(usage);
+            self.pass(usage, entries);
             hunt.spare();
             return None;
         }
+        self.main.prefetch(entries);
         self.main.pop(usage, self.weights.get(place));
         self.outs = self.outs.wrapping_add(1);
         self.main_ghosts.fit(self.ghosts_wanted(), self.weights.are_kept());
-        self.main_ghosts.put(entries.hash(place), self.outs);
+        self.main_ghosts.put(Print::of(entries.hash(place)), self.outs);
         Some(place)
     }
 
     /// The hand passes the entry in front of the main queue.
-    fn pass(&mut self, usage: &Usage) {
+    #[inline]
+    fn pass(&mut self, usage: &Usage, entries: &impl Entries) {
+        self.main.prefetch(entries);
         usage.set_uses(usage.uses().saturating_sub(1));
         self.main.rotate(self.now, usage);
     }
@@ -254,19 +270,22 @@ impl Policy {
         let slot = Slot { place, stamp: self.now };
         let is_better =
             arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries));
-        self.adapt(&arrival, is_better);
+        if arrival.away.is_some() || arrival.from_main.is_some() {
+            self.adapt(&arrival, is_better);
+        }
         if is_better || (self.filling && self.main_has_room()) {
             self.main.push(slot, usage, weight);
         } else {
             self.small.push(slot, usage, weight);
-            self.small.age(part(self.target, WINDOW) / self.mean_weight(), entries);
+            let window = if self.weights.are_kept() {
+                self.window / self.mean_weight()
+            } else {
+                self.window
+            };
+            self.small.age(window, entries);
         }
         self.small.sweep(entries);
         self.main.sweep(entries);
-        if !self.filling {
-            self.small.prefetch(entries);
-            self.main.prefetch(entries);
-        }
     }
 
     /// Moves the target by what the ghosts said. `is_better`: the key would have been worth the
@@ -287,6 +306,7 @@ impl Policy {
 
     /// Asked while room is being filled for the first time, when nobody has to make way. Later, room
     /// in the main queue is no reason: a key that comes back after long would take it from newcomers.
+    #[inline]
     fn main_has_room(&self) -> bool {
         self.main.weight() < self.capacity.saturating_sub(self.target)
     }
@@ -303,7 +323,7 @@ impl Policy {
             if hunt.is_tired() {
                 return false;
             }
-            self.pass(usage);
+            self.pass(usage, entries);
             hunt.spare();
         }
         true
@@ -350,15 +370,18 @@ impl Policy {
     }
 
     /// What the entry at `place` weighs; 1 without weights.
+    #[inline]
     pub(crate) fn weight(&self, place: Place) -> u32 {
         self.weights.get(place)
     }
 
     /// The sum of the weights of all entries here.
+    #[inline]
     pub(crate) fn used(&self) -> u64 {
         self.small.weight() + self.main.weight()
     }
 
+    #[inline]
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }
@@ -396,11 +419,13 @@ impl Policy {
         queues + ghosts + self.weights.heap_bytes()
     }
 
+    #[inline]
     fn entries(&self) -> u64 {
         self.small.entries() + self.main.entries()
     }
 
     /// How many entries like those here there is room for.
+    #[inline]
     fn room(&self) -> u64 {
         if !self.weights.are_kept() {
             return self.capacity;
@@ -410,6 +435,7 @@ impl Policy {
 
     /// How many entries the ghosts should be made for. Not far more than there are now, however
     /// large the capacity.
+    #[inline]
     fn ghosts_wanted(&self) -> u64 {
         self.room().min(2 * self.entries() + 2)
     }
@@ -425,6 +451,7 @@ impl Policy {
         let most = part(self.capacity, MOST_TARGET).max(1);
         let least = part(self.capacity, LEAST_TARGET).max(1);
         self.target = target.clamp(least, most);
+        self.window = part(self.target, WINDOW);
     }
 
     /// Counts everything again. `places` are all that are occupied.

@@ -18,6 +18,10 @@ const SPARE: usize = 32;
 /// How far ahead a sweep asks for entries.
 const AHEAD: usize = 8;
 
+/// How far ahead of its turn an entry is asked for: first for what names it, then for itself.
+const FAR: usize = 4;
+const NEAR: usize = 2;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     pub(super) place: Place,
@@ -41,14 +45,17 @@ impl Ring {
         Self { queue, slots: VecDeque::new(), young: 0, entries: 0, weight: 0 }
     }
 
+    #[inline]
     pub(super) fn entries(&self) -> u64 {
         self.entries
     }
 
+    #[inline]
     pub(super) fn weight(&self) -> u64 {
         self.weight
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.entries == 0
     }
@@ -58,6 +65,7 @@ impl Ring {
     }
 
     /// Puts the entry at the back.
+    #[inline]
     pub(super) fn push(&mut self, slot: Slot, usage: &Usage, weight: u32) {
         self.make_room();
         self.slots.push_back(slot);
@@ -68,12 +76,20 @@ impl Ring {
     }
 
     /// Takes out the entry in front, which `front` has just shown.
+    #[inline]
     pub(super) fn pop(&mut self, usage: &Usage, weight: u32) {
         self.drop_front();
         self.leave(usage, weight);
     }
 
+    /// Asks for those who come after the entry in front.
+    #[inline]
+    pub(super) fn prefetch(&self, entries: &impl Entries) {
+        self.prefetch_after(0, entries);
+    }
+
     /// The entry in front. Dead slots before it are dropped.
+    #[inline]
     pub(super) fn front<'e>(&mut self, entries: &'e impl Entries) -> Option<(Slot, &'e Usage)> {
         while let Some(&slot) = self.slots.front() {
             match self.alive(slot, entries) {
@@ -85,6 +101,7 @@ impl Ring {
     }
 
     /// Moves the entry in front, which `front` has just shown, to the back.
+    #[inline]
     pub(super) fn rotate(&mut self, stamp: u32, usage: &Usage) {
         if let Some(slot) = self.slots.pop_front() {
             self.slots.push_back(Slot { stamp, ..slot });
@@ -93,6 +110,7 @@ impl Ring {
     }
 
     /// The entry that `usage` belongs to is no longer in this queue. Its slot stays.
+    #[inline]
     pub(super) fn leave(&mut self, usage: &Usage, weight: u32) {
         usage.set_queue(Queue::None, 0);
         self.entries -= 1;
@@ -105,33 +123,55 @@ impl Ring {
 
     /// Lets all but the last `window` slots grow up, and forgets the uses of their entries: they
     /// came right after the arrival and tell little. Looks at no more than a few slots.
+    #[inline]
     pub(super) fn age(&mut self, window: u64, entries: &impl Entries) {
         for _ in 0..4 {
             if self.young as u64 <= window {
                 return;
             }
-            if let Some(usage) = self.oldest_young().and_then(|slot| self.alive(slot, entries)) {
-                usage.set_uses(0);
+            let oldest = self.slots.len() - self.young;
+            let slot = self.slots.get(oldest).copied();
+            if let Some(usage) = slot.and_then(|slot| self.alive(slot, entries)) {
+                usage.forget_uses();
             }
             self.young -= 1;
+            self.prefetch_after(oldest, entries);
         }
     }
 
-    /// Asks for the entries that the next calls will look at.
-    pub(super) fn prefetch(&self, entries: &impl Entries) {
-        let next = self.slots.iter().take(2).copied().chain(self.oldest_young());
-        next.for_each(|slot| entries.prefetch(slot.place));
+    /// Asks for the entry in front.
+    #[inline]
+    pub(super) fn prefetch_front(&self, entries: &impl Entries) {
+        if let Some(slot) = self.slots.front() {
+            entries.prefetch(slot.place);
+        }
+    }
+
+    /// Asks for entries whose turn comes soon after that of the slot at `at`.
+    #[inline]
+    fn prefetch_after(&self, at: usize, entries: &impl Entries) {
+        if let Some(slot) = self.slots.get(at + FAR) {
+            entries.prefetch_place(slot.place);
+        }
+        if let Some(slot) = self.slots.get(at + NEAR) {
+            entries.prefetch(slot.place);
+        }
     }
 
     /// Drops dead slots if they are more than half. Each was made by an entry that left, so that
     /// this costs a constant for each.
+    #[inline]
     pub(super) fn sweep(&mut self, entries: &impl Entries) {
-        if self.slots.len() as u64 <= 2 * self.entries + SPARE as u64 {
-            return;
+        if self.slots.len() as u64 > 2 * self.entries + SPARE as u64 {
+            self.drop_dead(entries);
         }
+    }
+
+    #[cold]
+    fn drop_dead(&mut self, entries: &impl Entries) {
         self.retain(|ring, at| {
             if let Some(next) = ring.slots.get(at + AHEAD) {
-                entries.prefetch(next.place);
+                entries.prefetch_place(next.place);
             }
             let slot = ring.slots[at];
             ring.alive(slot, entries).map(|_| slot)
@@ -154,14 +194,12 @@ impl Ring {
         assert!(self.young <= self.slots.len(), "more young slots than slots");
     }
 
-    fn oldest_young(&self) -> Option<Slot> {
-        self.slots.get(self.slots.len() - self.young).copied()
-    }
-
+    #[inline]
     fn alive<'e>(&self, slot: Slot, entries: &'e impl Entries) -> Option<&'e Usage> {
         entries.usage(slot.place).filter(|usage| usage.is_in(self.queue, slot.stamp))
     }
 
+    #[inline]
     fn drop_front(&mut self) {
         self.slots.pop_front();
         self.young = self.young.min(self.slots.len());
@@ -184,11 +222,20 @@ impl Ring {
 
     /// Grows by a quarter: most of the queue's life it is full, and room would lie idle. Shrinks
     /// when the other queue has taken over.
+    #[inline]
     fn make_room(&mut self) {
         let (len, room) = (self.slots.len(), self.slots.capacity());
-        if len == room {
+        if len == room || (len < room / 2 && room > 64) {
+            self.fit();
+        }
+    }
+
+    #[cold]
+    fn fit(&mut self) {
+        let len = self.slots.len();
+        if len == self.slots.capacity() {
             self.slots.reserve_exact(len / 4 + 4);
-        } else if len < room / 2 && room > 64 {
+        } else {
             self.slots.shrink_to(len + len / 4 + 4);
         }
     }
@@ -212,6 +259,8 @@ mod tests {
         fn may_go(&self, _: Place) -> bool {
             true
         }
+
+        fn prefetch_place(&self, _: Place) {}
 
         fn prefetch(&self, _: Place) {}
     }

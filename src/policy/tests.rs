@@ -32,6 +32,8 @@ impl Entries for Naive {
         !self.entry(place).locked
     }
 
+    fn prefetch_place(&self, _: Place) {}
+
     fn prefetch(&self, _: Place) {}
 }
 
@@ -81,7 +83,7 @@ impl Small {
     }
 
     fn insert(&mut self, key: u64, weight: u32) -> Place {
-        let arrival = self.policy.arrive(hash(key));
+        let arrival = self.policy.arrive(hash(key), &self.table);
         while self.policy.used() + u64::from(weight) > self.policy.capacity() {
             if self.evict(None).is_none() {
                 break;
@@ -443,4 +445,17 @@ fn strangers_are_no_ghosts() {
     hits(&mut cache, 100_000, |n| n);
     let taken_for_ghosts = cache.policy.ghost_hits();
     assert!(taken_for_ghosts < 60, "{taken_for_ghosts} of 100000");
+}
+
+/// With wrong counts a search ends all the same: loudly where assertions are on.
+#[test]
+#[should_panic(expected = "the counts of the queues are wrong")]
+fn a_search_that_finds_nobody_ends() {
+    let mut cache = Small::new(100, false);
+    for key in 0..200 {
+        cache.request(key);
+    }
+    cache.table.slots.fill_with(|| None);
+    assert_eq!(cache.policy.victim(&cache.table, None), None);
+    panic!("the counts of the queues are wrong"); // where assertions are off
 }

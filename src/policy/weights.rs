@@ -10,15 +10,24 @@ impl Weights {
         Self(weighted.then(Vec::new))
     }
 
+    #[inline]
     pub(super) fn are_kept(&self) -> bool {
         self.0.is_some()
     }
 
+    #[inline]
     pub(super) fn get(&self, place: Place) -> u32 {
         self.0.as_ref().map_or(1, |kept| kept.get(place as usize).copied().unwrap_or(0))
     }
 
+    #[inline]
     pub(super) fn set(&mut self, place: Place, weight: u32) {
+        if self.are_kept() {
+            self.keep(place, weight);
+        }
+    }
+
+    fn keep(&mut self, place: Place, weight: u32) {
         let Some(kept) = &mut self.0 else { return };
         let at = place as usize;
         if at >= kept.len() {
@@ -30,6 +39,7 @@ impl Weights {
         kept[at] = weight;
     }
 
+    #[inline]
     pub(super) fn take(&mut self, place: Place) -> u32 {
         let weight = self.get(place);
         self.set(place, 0);

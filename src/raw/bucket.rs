@@ -140,19 +140,27 @@ impl<K, V> Bucket<K, V> {
     }
 
     /// Puts another node of the same key in a slot.
-    pub(super) fn replace(&self, slot: usize, node: *mut Node<K, V>) -> *mut Node<K, V> {
-        // Release, pairs with the Acquire in `node` [O1]; Acquire costs nothing here and hands
-        // over the old node with its contents.
-        self.slots[slot].swap(node, Ordering::AcqRel)
+    pub(super) fn replace(&self, slot: usize, new: *mut Node<K, V>) -> *mut Node<K, V> {
+        let old = self.own_node(slot);
+        // Release, pairs with the Acquire in `node` [O1].
+        self.slots[slot].store(new, Ordering::Release);
+        old
     }
 
     /// Empties a slot: first the pointer, which is where the key becomes absent, then the tag.
     pub(super) fn unlink(&self, slot: usize) -> *mut Node<K, V> {
+        let old = self.own_node(slot);
         // Release, pairs with the Acquire in `node` [O1]: whoever finds the slot empty sees what was
-        // done before the key was removed. Acquire as in `replace`.
-        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);
+        // done before the key was removed.
+        self.slots[slot].store(ptr::null_mut(), Ordering::Release);
         self.set_meta(self.meta().with_tag(slot, 0));
-        node
+        old
+    }
+
+    /// The node in a slot. To exchange it takes no locked instruction.
+    fn own_node(&self, slot: usize) -> *mut Node<K, V> {
+        // Relaxed: only lock holders change slots, and the lock has ordered them before us.
+        self.slots[slot].load(Ordering::Relaxed)
     }
 
     /// A key on its way to a later bucket has found this one full.

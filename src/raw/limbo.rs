@@ -20,6 +20,7 @@ use crate::swallow::swallow_panic;
 use crate::sync::{AtomicPtr, MODELLED, Mutex, Ordering, Tally, pause, thread_flag, yield_now};
 
 use super::node::{Detached, Node};
+use super::spare;
 use super::stripe::BatchSize;
 use super::table::Table;
 use super::word::ValueRef;
@@ -174,7 +175,7 @@ impl<K, V> Batch<K, V> {
                 let node = unsafe { Box::from_raw(node) };
                 // Dropping runs the user's `Drop`. Its panic must not surface in whatever thread
                 // happens to collect, nor keep the neighbours from being dropped.
-                swallow_panic(|| drop(node));
+                swallow_panic(|| spare::drop_and_keep(node));
                 dropped += 1;
             } else if let Some(lock) = self.locks.pop() {
                 drop(lock);
@@ -263,7 +264,7 @@ pub(crate) struct Limbo<K, V> {
 thread_flag!(DROPPING);
 
 /// How many pieces a writer drops in its turn: more than it has handed over, so that limbo empties.
-const TURN: usize = 64;
+const TURN: usize = 128;
 
 /// The same where limbo is over its limit.
 const LONG_TURN: usize = 256;

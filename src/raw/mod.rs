@@ -46,6 +46,8 @@
 mod bucket;
 mod limbo;
 mod node;
+mod prefetch;
+mod spare;
 mod stripe;
 mod table;
 mod word;

@@ -20,7 +20,7 @@
 //! | cell `parity` | nobody while `state` names it | anyone |
 //! | cell `1 - parity` | stripe lock holder | readers that are about to notice that `state` moved |
 
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr;
 
 use crate::hash::Low;
@@ -28,6 +28,8 @@ use crate::sync::{AtomicU64, Canary, Ordering, yield_now};
 use crate::time::Tick;
 use crate::usage::Usage;
 
+use super::prefetch::prefetch;
+use super::spare;
 use super::word::{ValueRef, is_word, to_bits};
 
 const IN_DOUBT: u64 = 1;
@@ -130,7 +132,7 @@ impl<K, V: 'static> Node<K, V> {
         };
         let (state, times) = (AtomicU64::new(0), AtomicU64::new(0));
         let usage = Usage::new();
-        Box::new(Self { state, times, hash, usage, canary: Canary::new(), key, body })
+        spare::boxed(Self { state, times, hash, usage, canary: Canary::new(), key, body })
     }
 
     /// Sets what is known only under the stripe lock.
@@ -155,6 +157,13 @@ impl<K, V: 'static> Node<K, V> {
             unsafe { ManuallyDrop::take(&mut node.body.value) }
         };
         (key, value)
+    }
+
+    /// Starts loading what whoever evicts looks at.
+    #[inline(always)]
+    pub(super) fn prefetch(node: *const Self) {
+        prefetch(node);
+        prefetch(node.wrapping_byte_add(mem::offset_of!(Self, usage)));
     }
 
     #[inline(always)]
@@ -423,7 +432,7 @@ impl<K, V> Drop for Node<K, V> {
 
 impl<V> Body<V> {
     fn drop_value(&mut self) {
-        if std::mem::needs_drop::<V>() {
+        if mem::needs_drop::<V>() {
             // SAFETY: no word needs dropping, so `boxed` filled `value`, and a node is dropped once.
             unsafe { ManuallyDrop::drop(&mut self.value) }
         }

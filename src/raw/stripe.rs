@@ -222,13 +222,9 @@ where
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
     #[inline]
     fn node(&self, at: At) -> &Node<K, V> {
-        self.node_if(at).expect("a place found under this lock is occupied")
-    }
-
-    #[inline]
-    fn node_if(&self, at: At) -> Option<&Node<K, V>> {
+        let node = self.table().bucket(at.bucket()).node(at.slot());
         // SAFETY: [R2] a pointer in a slot is null or a node's, and the lock is held.
-        unsafe { self.table().node(at).as_ref() }
+        unsafe { node.as_ref() }.expect("a place found under this lock is occupied")
     }
 
     #[inline]
@@ -321,16 +317,17 @@ where
         self.node(at).bits()
     }
 
+    /// Whether the table should [`grow`](Self::grow) before one more entry comes.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.table().is_full(self.stripe.len(), self.writer.displaced)
+    }
+
     /// Makes room for one more entry. If the table was rebuilt for it, says where its entries are
     /// now, to whom `track`s them. A stripe that never holds more than `most` entries does not grow
     /// beyond them.
     #[must_use]
-    pub(crate) fn reserve(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
-        let entries = self.stripe.len();
-        let is_crowded = self.table().is_crowded(entries, self.writer.displaced);
-        if entries < self.table().capacity() && !is_crowded {
-            return None;
-        }
+    pub(crate) fn grow(&mut self, most: Option<usize>, track: bool) -> Option<Moves> {
         let mut buckets = self.grown();
         if let Some(most) = most {
             let enough = Table::<K, V>::buckets_for_churn(most);
@@ -385,8 +382,8 @@ where
 
     /// Makes the key absent.
     pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
-        let hash = self.node(at).low_hash();
-        let (node, passed) = self.table().unlink(at, hash);
+        // SAFETY: the lock is held.
+        let (node, passed) = unsafe { self.table().unlink(at) };
         self.writer.displaced -= passed;
         self.stripe.writing.0.len.add_alone(1u64.wrapping_neg());
         Unlinked::new(node)
@@ -500,15 +497,17 @@ where
         current.table.swap(Box::into_raw(Box::new(fresh)), Ordering::Release)
     }
 
+    /// Whether so much was retired that it should be handed over.
+    #[inline(always)]
+    pub(crate) fn has_batch(&self) -> bool {
+        self.writer.retired.as_ref().is_some_and(|batch| batch.is_due(self.writer.batch))
+    }
+
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
     /// to [`Limbo::take`](super::limbo::Limbo::take).
     #[must_use]
-    #[inline]
     pub(crate) fn release(mut self) -> Option<Retired<K, V>> {
-        if !self.writer.retired.as_ref()?.is_due(self.writer.batch) {
-            return None;
-        }
-        self.take_retired()
+        if self.has_batch() { self.take_retired() } else { None }
     }
 
     /// As `release`, however little has gathered.
@@ -574,17 +573,20 @@ impl<K, V> Clone for Entries<'_, K, V> {
 impl<K, V> Copy for Entries<'_, K, V> {}
 
 impl<'h, K, V: 'static> Entries<'h, K, V> {
+    #[inline]
     fn node(self, place: u32) -> Option<&'h Node<K, V>> {
         // SAFETY: [R2] a pointer in a slot is null or a node's. This borrows from a `Held`, so the
         // lock is held and nobody unlinks meanwhile.
         unsafe { self.table.node(At::from_place(place)).as_ref() }
     }
 
+    #[inline]
     pub(crate) fn usage(self, place: u32) -> Option<&'h Usage> {
         self.node(place).map(Node::usage)
     }
 
     /// The part of the hash that the table keeps.
+    #[inline]
     pub(crate) fn hash(self, place: u32) -> Option<Low> {
         self.node(place).map(Node::low_hash)
     }
@@ -593,13 +595,21 @@ impl<'h, K, V: 'static> Entries<'h, K, V> {
         self.node(place)?.expires()
     }
 
+    #[inline]
     pub(crate) fn lock_state(self, place: u32) -> Option<LockState> {
         self.node(place)?.lock_state()
     }
 
     /// Starts loading what names the entry at `place`.
-    pub(crate) fn prefetch(self, place: u32) {
+    #[inline]
+    pub(crate) fn prefetch_place(self, place: u32) {
         self.table.prefetch_bucket(At::from_place(place));
+    }
+
+    /// Starts loading the entry itself.
+    #[inline]
+    pub(crate) fn prefetch(self, place: u32) {
+        Node::prefetch(self.table.node(At::from_place(place)));
     }
 
     /// All places where somebody is.

@@ -8,9 +8,12 @@ use crate::sync::{Canary, Tally};
 
 use super::bucket::{Bucket, SLOTS};
 use super::node::Node;
+use super::prefetch::prefetch;
 
 pub(super) struct Table<K, V> {
     buckets: Box<[Bucket<K, V>]>,
+    /// How many entries fit before the table should grow.
+    capacity: usize,
     canary: Canary,
 }
 
@@ -92,19 +95,23 @@ impl<K, V: 'static> Table<K, V> {
         let buckets = std::ptr::slice_from_raw_parts_mut(memory, count);
         // SAFETY: the memory has the layout of this slice, came from the global allocator, and all
         // zeros is a valid bucket: no tags, no overflow, null pointers.
-        Self { buckets: unsafe { Box::from_raw(buckets) }, canary: Canary::new() }
+        let buckets = unsafe { Box::from_raw(buckets) };
+        Self { buckets, capacity: Self::capacity_of(count), canary: Canary::new() }
     }
 
     #[cfg(any(caskade_loom, caskade_shuttle))]
     pub(super) fn new(count: usize) -> Self {
         let buckets = (0..count).map(|_| Bucket::empty()).collect();
-        Self { buckets, canary: Canary::new() }
+        Self { buckets, capacity: Self::capacity_of(count), canary: Canary::new() }
     }
 
     /// The node at `at`, null if nobody is there or there is no such place.
+    #[inline]
     pub(super) fn node(&self, at: At) -> *mut Node<K, V> {
-        let bucket = self.buckets.get(at.bucket()).filter(|_| at.slot() < SLOTS);
-        bucket.map_or(std::ptr::null_mut(), |bucket| bucket.node(at.slot()))
+        match self.buckets.get(at.bucket()) {
+            Some(bucket) if at.slot() < SLOTS => bucket.node(at.slot()),
+            _ => std::ptr::null_mut(),
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -112,6 +119,7 @@ impl<K, V: 'static> Table<K, V> {
     }
 
     /// Starts loading the bucket of `at`.
+    #[inline]
     pub(super) fn prefetch_bucket(&self, at: At) {
         prefetch(self.buckets.as_ptr().wrapping_add(at.bucket()));
     }
@@ -121,10 +129,13 @@ impl<K, V: 'static> Table<K, V> {
         Moves::of(self.len())
     }
 
-    /// Whether so many buckets between `entries` and their homes are too many, and a larger table
-    /// would help. It does not if keys cannot be told apart by their hashes.
-    pub(super) fn is_crowded(&self, entries: usize, displaced: usize) -> bool {
-        displaced > 16 + entries / 4 && entries > self.capacity() / 4 * 3
+    /// Whether there is no room for more than these `entries`, or so many buckets lie between them
+    /// and their homes that a larger table would help. It does not if keys cannot be told apart by
+    /// their hashes.
+    #[inline]
+    pub(super) fn is_full(&self, entries: usize, displaced: usize) -> bool {
+        let is_crowded = || displaced > 16 + entries / 4 && entries > self.capacity / 4 * 3;
+        entries >= self.capacity || is_crowded()
     }
 
     /// Whether a smaller table should take this one's place for `entries`.
@@ -136,9 +147,13 @@ impl<K, V: 'static> Table<K, V> {
         self.len() * SLOTS
     }
 
-    /// How many entries fit before the table should grow.
+    fn capacity_of(buckets: usize) -> usize {
+        buckets * SLOTS * LOAD.0 / LOAD.1
+    }
+
+    #[inline]
     pub(super) fn capacity(&self) -> usize {
-        self.len() * SLOTS * LOAD.0 / LOAD.1
+        self.capacity
     }
 
     /// How many buckets `entries` need.
@@ -293,10 +308,16 @@ impl<K, V: 'static> Table<K, V> {
         }
     }
 
-    /// Unlinks the node at `at`, whose hash is `hash`. Says how many buckets lay between it and its
-    /// home. For holders of the stripe lock.
-    pub(super) fn unlink(&self, at: At, hash: Low) -> (*mut Node<K, V>, usize) {
+    /// Unlinks the node at `at`, where there is one. Says how many buckets lay between it and its
+    /// home.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock.
+    pub(super) unsafe fn unlink(&self, at: At) -> (*mut Node<K, V>, usize) {
         let node = self.buckets[at.bucket()].unlink(at.slot());
+        // SAFETY: the lock is held, so what was in the slot until now is alive [R2].
+        let hash = unsafe { node.as_ref() }.expect("an occupied place").low_hash();
         let mut passed = 0;
         // [R6] lowered after the slot is empty: until then the probe must get here.
         let mut bucket = hash::home(hash, self.len());
@@ -371,16 +392,4 @@ impl<K, V> Bucket<K, V> {
     pub(super) fn nodes(&self) -> impl Iterator<Item = *mut Node<K, V>> {
         self.meta().occupied().map(|slot| self.node(slot)).filter(|node| !node.is_null())
     }
-}
-
-/// Asks the processor to load a line; does nothing where there is no such instruction.
-#[inline(always)]
-fn prefetch<T>(address: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle))))]
-    // SAFETY: a prefetch has no effect on memory and faults on no address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(any(caskade_loom, caskade_shuttle)))))]
-    let _ = address;
 }

@@ -10,6 +10,7 @@
 
 use std::cell::OnceCell;
 
+use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{self, Arrival, Place};
 use crate::raw;
@@ -28,7 +29,8 @@ pub(crate) struct Bound<K, V> {
     /// Room that belongs to no stripe at the moment.
     spare: AtomicU64,
     weigher: Option<Box<Weigher<K, V>>>,
-    stripes: u64,
+    /// There are two to the power of so many stripes.
+    stripe_bits: u32,
 }
 
 /// A stripe has too small a share for what is to be let in.
@@ -40,11 +42,11 @@ pub(super) struct Lack {
 
 impl<K, V> Bound<K, V> {
     pub(crate) fn new(max: u64, weigher: Option<Box<Weigher<K, V>>>) -> Self {
-        Self { max: AtomicU64::new(max), spare: AtomicU64::new(0), weigher, stripes: 1 }
+        Self { max: AtomicU64::new(max), spare: AtomicU64::new(0), weigher, stripe_bits: 0 }
     }
 
-    pub(super) fn among(self, stripes: usize) -> Self {
-        Self { stripes: stripes as u64, ..self }
+    pub(super) fn among(self, stripe_bits: u32) -> Self {
+        Self { stripe_bits, ..self }
     }
 
     // Relaxed throughout: a number that stands for itself. What is at stake when room moves from
@@ -57,7 +59,8 @@ impl<K, V> Bound<K, V> {
     /// The share of the stripe with number `index`.
     pub(super) fn share(&self, index: usize) -> u64 {
         let max = self.max();
-        max / self.stripes + u64::from((index as u64) < max % self.stripes)
+        let left = max & ((1 << self.stripe_bits) - 1);
+        (max >> self.stripe_bits) + u64::from((index as u64) < left)
     }
 
     pub(super) fn is_weighted(&self) -> bool {
@@ -129,6 +132,12 @@ impl<K, V: 'static> policy::Entries for Residents<'_, K, V> {
         deadline.is_none_or(|deadline| deadline <= *self.now.get_or_init(|| self.time.now()))
     }
 
+    #[inline]
+    fn prefetch_place(&self, place: Place) {
+        self.entries.prefetch_place(place);
+    }
+
+    #[inline]
     fn prefetch(&self, place: Place) {
         self.entries.prefetch(place);
     }
@@ -139,6 +148,28 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    /// What an entry of `key` and `value` weighs, or why it cannot be let in. Says in `expiry` how
+    /// long it lives.
+    #[inline(always)]
+    pub(super) fn appraise(&self, key: &K, value: &V, expiry: &mut Expiry) -> Result<u32, Refusal> {
+        if self.is_plain { Ok(1) } else { self.appraise_by_settings(key, value, expiry) }
+    }
+
+    #[inline(never)]
+    fn appraise_by_settings(
+        &self,
+        key: &K,
+        value: &V,
+        expiry: &mut Expiry,
+    ) -> Result<u32, Refusal> {
+        let weight = self.weigh(key, value);
+        if let Some(refusal) = self.too_heavy(weight) {
+            return Err(refusal);
+        }
+        *expiry = self.expiry_of(*expiry, key, value);
+        Ok(weight)
+    }
+
     /// What an entry of `key` and `value` weighs: 1 where entries are counted.
     #[inline]
     pub(super) fn weigh(&self, key: &K, value: &V) -> u32 {
@@ -146,6 +177,7 @@ where
         weigher.map_or(1, |weigh| weigh(key, value))
     }
 
+    #[inline]
     pub(super) fn is_weighted(&self) -> bool {
         self.bound.as_ref().is_some_and(Bound::is_weighted)
     }
@@ -169,10 +201,14 @@ where
             return Ok(None);
         }
         self.secure_share(held, weight)?;
-        let Some(policy) = &mut held.policy else { return Ok(None) };
-        let arrival = policy.arrive(hash::low(hash).into());
+        let (entries, upkeep) = held.split();
+        let Some(policy) = &mut upkeep.policy else { return Ok(None) };
+        let residents = Residents::new(entries, &self.time);
+        let arrival = policy.arrive(hash::low(hash).into(), &residents);
         let most = policy.capacity() - u64::from(weight);
-        self.evict_down_to(held, most, None);
+        if policy.used() > most {
+            self.evict_down_to(held, most, None);
+        }
         Ok(Some(arrival))
     }
 
@@ -199,8 +235,12 @@ where
     fn secure_share(&self, held: &mut HeldStripe<'_, K, V>, weight: u32) -> Result<(), Lack> {
         let index = held.index;
         let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return Ok(()) };
-        let (share, needed) = (bound.share(index), u64::from(weight));
-        if policy.capacity() < share && policy.used() + needed > policy.capacity() {
+        let needed = u64::from(weight);
+        if policy.used() + needed <= policy.capacity() {
+            return Ok(());
+        }
+        let share = bound.share(index);
+        if policy.capacity() < share {
             // Others have lent from this stripe's share; some of it may be back.
             policy.set_capacity(policy.capacity() + bound.take_spare(share - policy.capacity()));
         }

@@ -33,6 +33,7 @@ impl Latest {
         self.0.get(place as usize).copied().flatten()
     }
 
+    #[inline]
     pub(super) fn set(&mut self, place: u32, latest: Option<Tick>) {
         let place = place as usize;
         if latest.is_none() && place >= self.0.len() {
@@ -81,6 +82,9 @@ where
     /// The deadlines that `expiry` asks for; `current` is the entry, if there is one.
     #[inline]
     pub(super) fn ends(&self, expiry: Expiry, current: Option<&Live>, now: &mut Now<'_>) -> Ends {
+        if matches!(expiry, Expiry::Default) && self.settings.is_without_end() {
+            return Ends { latest: None, shown: None };
+        }
         let latest = self.deadline(expiry, current, now);
         self.ends_at(latest, now)
     }

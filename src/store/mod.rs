@@ -24,8 +24,8 @@ mod snapshot;
 mod wait;
 mod write;
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{Arrival, Policy};
-use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Retired, Stripe};
+use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
 use crate::removal::Cause;
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
@@ -57,7 +57,7 @@ pub(crate) use load::{Follower, Lead, LookedUp, Outcome, Role};
 pub(crate) use outbox::Listener;
 use outbox::{Gone, Outbox};
 pub(crate) use read::Found;
-use wait::{Leaving, Waiters};
+use wait::Waiters;
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
 
@@ -88,8 +88,19 @@ impl Settings {
     }
 }
 
-/// How many retired pieces a stripe gathers before it hands them over, unless its bound says less.
+impl Settings {
+    /// Whether an entry whose writer does not say lives for ever.
+    #[inline]
+    fn is_without_end(&self) -> bool {
+        self.time_to_live.is_none() && self.time_to_idle.is_none()
+    }
+}
+
+/// How many retired pieces a stripe gathers before it hands them over.
 const BATCH: usize = if MODELLED { 1 } else { 32 };
+
+/// The same in a bounded cache, unless its bound says less.
+const BOUNDED_BATCH: usize = if MODELLED { 1 } else { 64 };
 
 /// What a stripe keeps beside its table, under the same lock.
 pub(crate) struct Upkeep<K, V> {
@@ -115,6 +126,8 @@ pub(crate) struct Store<K, V, S> {
     stripe_bits: u32,
     /// Whether reads are worth counting for whoever evicts.
     is_bounded: bool,
+    /// Whether neither weight nor life depends on keys and values.
+    is_plain: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
@@ -175,14 +188,7 @@ where
 {
     #[inline(always)]
     fn drop(&mut self) {
-        let Some(mut held) = self.held.take() else { return };
-        let leaving = held.waiters.take_leaving();
-        let gone = held.outbox.leaving();
-        let retired = held.release();
-        self.entered = None;
-        if leaving.is_some() || gone.is_some() || retired.is_some() {
-            self.let_go(leaving, gone, retired);
-        }
+        self.leave();
     }
 }
 
@@ -191,13 +197,23 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    #[inline(always)]
+    fn leave(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        if held.is_leaving() || held.has_batch() {
+            return self.let_go(held);
+        }
+        drop(held);
+        self.entered = None;
+    }
+
     #[cold]
-    fn let_go(
-        &self,
-        leaving: Option<Leaving>,
-        gone: Option<VecDeque<Gone<K, V>>>,
-        retired: Option<Retired<K, V>>,
-    ) {
+    #[inline(never)]
+    fn let_go(&mut self, mut held: HeldStripe<'_, K, V>) {
+        let leaving = held.waiters.take_leaving();
+        let gone = held.outbox.leaving();
+        let retired = held.release();
+        self.entered = None;
         if let Some(gone) = gone {
             self.store.tell(self.stripe, gone);
         }
@@ -233,12 +249,14 @@ where
         let Parts { hasher, time, settings, expiry_policy, bound, listener } = parts;
         let count = 1usize << stripe_bits;
         let share = entries.div_ceil(count);
-        let bound = bound.map(|bound| bound.among(count));
+        let bound = bound.map(|bound| bound.among(stripe_bits));
         let limbo_limit = bound.as_ref().map_or(DEFAULT_LIMIT, |bound| limbo_limit(bound.max()));
-        let batch_weight = (limbo_limit / (2 * count as u64)).max(1);
-        let batch = BatchSize {
-            pieces: BATCH,
-            weight: if bound.is_some() { batch_weight } else { u64::MAX },
+        let batch = match bound {
+            Some(_) => {
+                let weight = (limbo_limit / (2 * count as u64)).max(1);
+                BatchSize { pieces: BOUNDED_BATCH, weight }
+            }
+            None => BatchSize { pieces: BATCH, weight: u64::MAX },
         };
         let stripes = (0..count).map(|index| {
             let upkeep = Upkeep::new(index, bound.as_ref());
@@ -248,6 +266,7 @@ where
             stripes: stripes.collect(),
             stripe_bits,
             is_bounded: bound.is_some(),
+            is_plain: expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted),
             hasher,
             time,
             settings,
@@ -321,7 +340,11 @@ where
         let held = Some(stripe.hold());
         let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
-        act(held, &mut now)
+        let done = act(held, &mut now);
+        // A drop would do the same, but by a call.
+        scope.leave();
+        mem::forget(scope);
+        done
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -440,9 +463,8 @@ where
         stamp: u64,
         ends: Ends,
     ) {
-        let most = self.most_in(held);
-        if let Some(moves) = held.reserve(most, held.keeps_places()) {
-            held.relocate(|place| moves.to(place));
+        if held.is_full() {
+            self.grow(held);
         }
         let at = held.publish(node, stamp, ends.shown);
         let (entries, upkeep) = held.split();
@@ -454,6 +476,14 @@ where
             self.note_ends(held, at, ends);
         }
         self.give_back(held);
+    }
+
+    #[cold]
+    fn grow(&self, held: &mut HeldStripe<'_, K, V>) {
+        let most = self.most_in(held);
+        if let Some(moves) = held.grow(most, held.keeps_places()) {
+            held.relocate(|place| moves.to(place));
+        }
     }
 
     /// How many entries the stripe will ever have, where entries are counted.
@@ -654,6 +684,12 @@ impl<K, V> Upkeep<K, V> {
             Some(now) => self.wheel.is_due(now),
             None => self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty(),
         }
+    }
+
+    /// Whether somebody is to be woken or told after the lock is released.
+    #[inline(always)]
+    fn is_leaving(&self) -> bool {
+        self.waiters.are_there() || self.outbox.is_filled()
     }
 
     /// Whether anything here depends on where entries lie in the table.

@@ -39,7 +39,6 @@ impl<K, V> Outbox<K, V> {
     }
 
     /// What is to be told by the caller, who asks again afterwards.
-    #[inline]
     fn take(&mut self, by_teller: bool) -> Option<VecDeque<Gone<K, V>>> {
         if self.telling != by_teller {
             return None;
@@ -48,10 +47,15 @@ impl<K, V> Outbox<K, V> {
         self.telling.then(|| std::mem::take(&mut self.gone))
     }
 
+    /// Whether there is something to tell.
+    #[inline(always)]
+    pub(super) fn is_filled(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     /// As [`take`](Self::take), for whoever leaves the lock.
-    #[inline]
     pub(super) fn leaving(&mut self) -> Option<VecDeque<Gone<K, V>>> {
-        if self.gone.is_empty() { None } else { self.take(false) }
+        if self.is_filled() { self.take(false) } else { None }
     }
 }
 

@@ -120,8 +120,12 @@ impl Waiters {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes out the wakers that must leave the stripe lock. The line goes with the last waiter.
-    #[inline]
     pub(super) fn take_leaving(&mut self) -> Option<Leaving> {
         let line = self.0.as_mut()?;
         let leaving = std::mem::take(&mut line.leaving);

@@ -8,7 +8,7 @@ use crate::epoch;
 use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{Node, Standing, from_bits, is_word, to_bits};
+use crate::raw::{At, Node, Standing, from_bits, is_word, to_bits};
 use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
@@ -101,13 +101,12 @@ where
         key: K,
         value: V,
         condition: Condition,
-        expiry: Expiry,
+        mut expiry: Expiry,
     ) -> Result<Cas, WriteError<(K, V)>> {
-        let weight = self.weigh(&key, &value);
-        if let Some(refusal) = self.too_heavy(weight) {
-            return Err(WriteError::new(refusal, (key, value)));
-        }
-        let expiry = self.expiry_of(expiry, &key, &value);
+        let weight = match self.appraise(&key, &value, &mut expiry) {
+            Ok(weight) => weight,
+            Err(refusal) => return Err(WriteError::new(refusal, (key, value))),
+        };
         let hash = self.hash(&key);
         // Outside the lock, so that what is left of it, refused or panicked over, is dropped after
         // the lock is released.
@@ -192,11 +191,10 @@ where
                 // The key is cloned here, outside the lock.
                 match self.clone_key(hash, key) {
                     Some(key) => {
-                        weight = self.weigh(&key, &unplaced);
-                        if let Some(refusal) = self.too_heavy(weight) {
-                            return Err(WriteError::new(refusal, unplaced));
-                        }
-                        expiry = self.expiry_of(expiry, &key, &unplaced);
+                        weight = match self.appraise(&key, &unplaced, &mut expiry) {
+                            Ok(weight) => weight,
+                            Err(refusal) => return Err(WriteError::new(refusal, unplaced)),
+                        };
                         fresh = Some(Fresh::new(hash, key, unplaced, self.writes_in_place()));
                     }
                     None => value = Some(unplaced),
@@ -284,7 +282,7 @@ where
 
     /// Tells those who keep something beside the table that the entry's value has changed. Returns
     /// what the old one weighed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle_change(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -298,7 +296,16 @@ where
         if !self.is_bounded {
             return 1;
         }
-        let place = entry.at.place();
+        if self.is_weighted() {
+            return self.settle_weight(held, entry.at, weight);
+        }
+        held.touch(entry.at);
+        1
+    }
+
+    /// Tells the policy what the value at `at` weighs now. Returns what the old one did.
+    fn settle_weight(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32) -> u32 {
+        let place = at.place();
         let (entries, upkeep) = held.split();
         let (Some(policy), Some(usage)) = (&mut upkeep.policy, entries.usage(place)) else {
             return 1;
@@ -422,7 +429,7 @@ where
                     Some(at) => change(Some(&held.value(at))),
                     None => change(None),
                 };
-                let (value, expiry) = match decision {
+                let (value, mut expiry) = match decision {
                     Update::Put(value) => (value, Expiry::Default),
                     Update::PutWith(value, expiry) => (value, expiry),
                     Update::Remove => {
@@ -440,11 +447,7 @@ where
                     }
                 };
                 let owned = key.as_ref().expect("an update decides once");
-                let weight = self.weigh(owned, &value);
-                let expiry = self.expiry_of(expiry, owned, &value);
-                if let Some(refusal) = self.too_heavy(weight) {
-                    return Err(refusal);
-                }
+                let weight = self.appraise(owned, &value, &mut expiry)?;
                 decided = Some((seen, expiry, weight));
                 let key = key.take().expect("an update decides once");
                 fresh = Some(Fresh::new(hash, key, value, self.writes_in_place()));

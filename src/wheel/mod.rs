@@ -114,7 +114,7 @@ impl Wheel {
     /// Whether no entry has a deadline.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.lists.as_ref().is_none_or(|lists| lists.len() == 0)
     }
 
     /// Takes out an entry whose deadline is `now` or earlier. The caller removes the entry and
@@ -189,6 +189,7 @@ impl Wheel {
         }
     }
 
+    #[cfg(test)]
     fn len(&self) -> usize {
         self.lists.as_ref().map_or(0, |lists| lists.len())
     }

@@ -35,8 +35,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "slot replaced relaxed",
         file: "raw/bucket.rs",
-        find: "self.slots[slot].swap(node, Ordering::AcqRel)",
-        replace: "self.slots[slot].swap(node, Ordering::Relaxed)",
+        find: "self.slots[slot].store(new, Ordering::Release)",
+        replace: "self.slots[slot].store(new, Ordering::Relaxed)",
         model: "overwrite_against_reads",
         bound: 2,
     },
@@ -239,8 +239,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "stamps begin again after a removal",
         file: "raw/stripe.rs",
-        find: "let (node, passed) = self.table().unlink(at, hash);",
-        replace: "let (node, passed) = self.table().unlink(at, hash);
+        find: "let (node, passed) = unsafe { self.table().unlink(at) };",
+        replace: "let (node, passed) = unsafe { self.table().unlink(at) };
         self.writer.stamps = StampSource::new(0, 1, 0);",
         model: "swap_against_remove_and_insert",
         bound: 2,
@@ -303,9 +303,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "room made for one too few",
         file: "store/bound.rs",
         find: "        let most = policy.capacity() - u64::from(weight);
-        self.evict_down_to",
+        if policy.used()",
         replace: "        let most = policy.capacity() - u64::from(weight) + 1;
-        self.evict_down_to",
+        if policy.used()",
         model: "eviction_against_reads",
         bound: 2,
     },
@@ -513,11 +513,11 @@ pub(crate) const EQUIVALENT: &[Mutant] = &[
         name: "tag cleared before slot",
         file: "raw/bucket.rs",
         find: "        // Release, pairs with the Acquire in `node` [O1]: whoever finds the slot empty sees what was
-        // done before the key was removed. Acquire as in `replace`.
-        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);
+        // done before the key was removed.
+        self.slots[slot].store(ptr::null_mut(), Ordering::Release);
         self.set_meta(self.meta().with_tag(slot, 0));",
         replace: "        self.set_meta(self.meta().with_tag(slot, 0));
-        let node = self.slots[slot].swap(ptr::null_mut(), Ordering::AcqRel);",
+        self.slots[slot].store(ptr::null_mut(), Ordering::Release);",
         model: "remove_and_insert_against_reads",
         bound: 3,
     },
@@ -543,8 +543,8 @@ pub(crate) const EQUIVALENT: &[Mutant] = &[
     Mutant {
         name: "slot emptied without release",
         file: "raw/bucket.rs",
-        find: "swap(ptr::null_mut(), Ordering::AcqRel)",
-        replace: "swap(ptr::null_mut(), Ordering::Acquire)",
+        find: "store(ptr::null_mut(), Ordering::Release)",
+        replace: "store(ptr::null_mut(), Ordering::Relaxed)",
         model: "remove_and_insert_against_reads",
         bound: 3,
     },

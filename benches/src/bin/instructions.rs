@@ -27,7 +27,7 @@ fn main() {
     let [operation, count] = &arguments[..] else { panic!("usage: instructions OPERATION COUNT") };
     let count: usize = count.parse().expect("a number");
     let (perform, chunk) = operation_called(operation);
-    let cache = filled();
+    let cache = if operation == "insert_full" { full() } else { filled() };
     let keys = Stream::draw(Shape::Uniform, ENTRIES, 100 * chunk, 1);
     let laps = keys.all().chunks(chunk).cycle().take(count / chunk);
     let done: u64 = laps.enumerate().map(|(lap, keys)| perform(&cache, keys, lap * chunk)).sum();
@@ -46,6 +46,18 @@ fn filled() -> Numbers {
     cache
 }
 
+/// With no room left, so that whoever comes pushes somebody out.
+fn full() -> Numbers {
+    let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let builder = Cache::builder().hasher(hasher).stripes(32).max_entries(ENTRIES as u64);
+    let cache = builder.build().expect("the settings are valid");
+    for key in shuffled(2 * ENTRIES) {
+        cache.insert(key, value_of(key)).expect("nobody locks a key");
+    }
+    assert_eq!(cache.len(), ENTRIES);
+    cache
+}
+
 /// The operation, and how many keys it gets at once.
 fn operation_called(name: &str) -> (Operation, usize) {
     match name {
@@ -60,7 +72,7 @@ fn operation_called(name: &str) -> (Operation, usize) {
             |cache, keys, _| keys.iter().filter_map(|k| cache.insert(*k, *k).ok()).count() as u64,
             16,
         ),
-        "insert_new" => (insert_new, 16),
+        "insert_new" | "insert_full" => (insert_new, 16),
         "increment" => (
             |cache, keys, _| keys.iter().filter_map(|k| cache.increment(k, 1).ok()).count() as u64,
             16,
@@ -82,6 +94,6 @@ fn visit_many(cache: &Numbers, keys: &[u64], _: usize) -> u64 {
 
 /// Room for a million was made in the beginning, so this does not measure growth.
 fn insert_new(cache: &Numbers, keys: &[u64], at: usize) -> u64 {
-    let fresh = (at..at + keys.len()).map(|at| key(ENTRIES + at));
+    let fresh = (at..at + keys.len()).map(|at| key(2 * ENTRIES + at));
     fresh.filter_map(|key| cache.insert(key, key).ok()).count() as u64
 }
