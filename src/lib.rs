@@ -9,6 +9,7 @@
 //! * [Consistency](#consistency)
 //! * [Locking keys](#locking-keys)
 //! * [Expiry](#expiry)
+//! * [Loading and invalidation](#loading-and-invalidation)
 //! * [Bounds](#bounds)
 //! * [Memory](#memory)
 //! * [User code](#user-code)
@@ -90,6 +91,28 @@
 //! out, and [`Cache::expire_due`] takes all of them. Time comes from a [`Clock`], in tests a
 //! [`ManualClock`].
 //!
+//! # Loading and invalidation
+//!
+//! [`get_or_load`](Cache::get_or_load) and its relatives load what is absent: each key once at a time,
+//! while all others who want it wait. [`Cache::lookup`] and [`Cache::fill`] are for those who do so by
+//! hand, [`Cache::mark`] and [`Cache::fill_since`] for those who read in a database snapshot.
+//!
+//! Whoever changes the database afterwards invalidates what he changed
+//! ([`invalidate`](Cache::invalidate), [`invalidate_many`](Cache::invalidate_many),
+//! [`invalidate_all`](Cache::invalidate_all), [`invalidate_if`](Cache::invalidate_if), or a
+//! [`Transaction`] that does so on commit). What was read before that and comes late is refused: a
+//! stripe remembers for its keys the stamp below which a fill is too late. Keys share 64 such floors
+//! in each stripe, so that a fill is refused in vain now and then; none is let in that should not be.
+//! A [`Fence`] covers the moment between the database's commit and the invalidation as well.
+//!
+//! Removals and writes count as invalidations, and so do [`clear`](Cache::clear),
+//! [`retain`](Cache::retain) and [`drain`](Cache::drain). An entry that was written and then evicted, or
+//! has expired, leaves its stamp behind. What this cannot know is a change that nobody reports.
+//!
+//! With [`grace`](CacheBuilder::grace) or [`refresh_ahead`](CacheBuilder::refresh_ahead) a value that
+//! should be loaded anew, or was [marked stale](Cache::mark_stale), is served to all but the one who
+//! loads it.
+//!
 //! # Bounds
 //!
 //! A cache built with [`max_entries`](CacheBuilder::max_entries) or
@@ -129,7 +152,7 @@
 //! [`clear`](Cache::clear), [`retain`](Cache::retain), [`drain`](Cache::drain),
 //! [`reclaim`](Cache::reclaim), [`shrink_to_fit`](Cache::shrink_to_fit), [`stats`](Cache::stats),
 //! [`stripe_loads`](Cache::stripe_loads) and [`lock_remaining`](Cache::lock_remaining), which have no
-//! error to return, panic.
+//! error to return, panic, as do the invalidations. Loaders run there, but nothing is stored.
 //!
 //! # Features
 //!
@@ -156,6 +179,7 @@
 //! | [`touch`](Cache::touch), [`get_and_touch`](Cache::get_and_touch) | `touch`, `gat` | touch, getAndTouch |
 //! | [`increment`](Cache::increment), [`decrement`](Cache::decrement) | `incr`, `decr` | increment, decrement |
 //! | [`get_and_lock`](Cache::get_and_lock), [`unlock`](Cache::unlock) | | getAndLock, unlock |
+//! | [`mark_stale`](Cache::mark_stale) | `md` with `I` | |
 //! | [`clear`](Cache::clear) | `flush_all` | flush |
 
 mod builder;

@@ -25,6 +25,8 @@ const ROWS: &[Row] = &[
     ("caskade_evicted_total", Kind::Counter, "entries that were evicted", |s| Some(s.evicted)),
     ("caskade_evicted_weight_total", Kind::Counter, "what the evicted entries weighed", |s| Some(s.evicted_weight)),
     ("caskade_ghost_hits_total", Kind::Counter, "keys that came back soon after their eviction", |s| Some(s.ghost_hits)),
+    ("caskade_loads_total", Kind::Counter, "loads begun", |s| Some(s.loads)),
+    ("caskade_fills_refused_total", Kind::Counter, "fills refused because the key was invalidated or fenced", |s| Some(s.fills_refused)),
     ("caskade_entries", Kind::Gauge, "entries present", |s| Some(s.entries)),
     ("caskade_weight", Kind::Gauge, "what the entries weigh", |s| Some(s.weight)),
     ("caskade_bound", Kind::Gauge, "the most that the entries may weigh", |s| s.bound),
@@ -45,7 +47,7 @@ impl Stats {
     /// `caskade_misses_total`, `caskade_writes_total`, `caskade_conflicts_total`,
     /// `caskade_locks_taken_total`, `caskade_locks_refused_total`, `caskade_locks_lapsed_total`,
     /// `caskade_expired_total`, `caskade_evicted_total`, `caskade_evicted_weight_total`,
-    /// `caskade_ghost_hits_total`.
+    /// `caskade_ghost_hits_total`, `caskade_loads_total`, `caskade_fills_refused_total`.
     ///
     /// Gauges: `caskade_entries`, `caskade_weight`, `caskade_bound` (with a bound only),
     /// `caskade_entry_bytes`, `caskade_overhead_bytes`, `caskade_waiting`,

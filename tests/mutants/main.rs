@@ -106,9 +106,9 @@ impl Copy {
         let verdict = if built.status.success() {
             let run = self.cargo_test(checker, &["--", "--exact", test]);
             let report = String::from_utf8_lossy(&run.stdout).into_owned();
-            if run.status.code() == Some(TIMED_OUT) {
-                Verdict::Caught
-            } else if report.contains("test result: FAILED") || !report.contains("test result") {
+            let did_end = run.status.code() != Some(TIMED_OUT);
+            if !did_end || report.contains("test result: FAILED") || !report.contains("test result")
+            {
                 Verdict::Caught
             } else if report.contains("test result: ok") {
                 Verdict::Survived
