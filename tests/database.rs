@@ -23,6 +23,7 @@ mod stories;
 mod workload;
 
 use std::ffi::OsString;
+use std::sync::Mutex;
 
 use arguments::{Command, DEFAULT, UsageError};
 use audit::{Difference, audit};
@@ -69,6 +70,41 @@ fn tokens_marks_and_transactions_stay_right() {
 fn only_a_fence_closes_the_moment_after_the_commit() {
     assert_eq!(Story::SlowWriter.tell(Choice::Transaction).unwrap(), Ending::OldAnswer);
     assert_eq!(Story::SlowWriter.tell(Choice::Fence).unwrap(), Ending::Right);
+}
+
+/// Reads and stores account 0 right before a commit, and looks at it in the cache right after.
+struct Bystander<'a> {
+    cache: Accounts,
+    database: &'a Database,
+    after_commit: Mutex<Option<Account>>,
+}
+
+impl Watch for Bystander<'_> {
+    fn at(&self, step: Step<'_>) {
+        match step {
+            Step::Read => {}
+            Step::Committing => {
+                let Lookup::Miss(token) = self.cache.lookup(&0) else { return };
+                let account = self.database.snapshot().unwrap().account(0).unwrap().unwrap();
+                let _ = self.cache.fill(token, 0, account);
+            }
+            Step::Committed(_) => *self.after_commit.lock().unwrap() = self.cache.get(&0),
+        }
+    }
+}
+
+#[test]
+fn only_a_fence_keeps_out_what_is_read_right_before_the_commit() {
+    for (choice, expected) in [(Choice::Transaction, Some(OPENING)), (Choice::Fence, None)] {
+        let database = Database::create(2).unwrap();
+        let cache = Accounts::new();
+        let after_commit = Mutex::new(Some(GIVER));
+        let bystander = Bystander { cache: cache.clone(), database: &database, after_commit };
+        let repository = choice.open(cache, &database, &bystander);
+        repository.transfer(0, 1, 100).unwrap().expect("there is enough");
+        assert_eq!(*bystander.after_commit.lock().unwrap(), expected);
+        assert!(repository.cache().is_empty());
+    }
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Repository for Cached<'_> {
             Visible::AfterTransfer => None,
             Visible::AtCommit => Some(self.cache.fence([&from, &to], FENCE_TIME)),
         };
+        self.watch.at(Step::Committing);
         change.commit()?;
         self.watch.at(Step::Committed(&changed));
         // Beside the fence as well: it may have lapsed, and let old rows in, before the commit.

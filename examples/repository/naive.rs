@@ -57,6 +57,7 @@ impl Repository for Naive<'_> {
     ) -> rusqlite::Result<Option<Changed>> {
         let change = self.database.change()?;
         let Some(changed) = change.transfer(from, to, amount)? else { return Ok(None) };
+        self.watch.at(Step::Committing);
         change.commit()?;
         self.watch.at(Step::Committed(&changed));
         for (id, _) in changed {

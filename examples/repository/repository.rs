@@ -33,6 +33,8 @@ pub(crate) trait Repository: Sync {
 pub(crate) enum Step<'s> {
     /// A row has been read, and the cache does not know of it.
     Read,
+    /// A change is about to be committed.
+    Committing,
     /// A change has been committed, and the cache does not know of it.
     Committed(&'s Changed),
 }
