@@ -103,7 +103,8 @@
 //! [`Transaction`] that does so on commit). What was read before that and comes late is refused: a
 //! stripe remembers for its keys the stamp below which a fill is too late. Keys share 64 such floors
 //! in each stripe, so that a fill is refused in vain now and then; none is let in that should not be.
-//! A [`Fence`] covers the moment between the database's commit and the invalidation as well.
+//! A [`Fence`] covers the moment between the database's commit and the invalidation as well. The
+//! module [`database`] tells the whole story, with what can go wrong and which to pick.
 //!
 //! Removals and writes count as invalidations, and so do [`clear`](Cache::clear),
 //! [`retain`](Cache::retain) and [`drain`](Cache::drain). An entry that was written and then evicted, or
@@ -185,6 +186,8 @@
 mod builder;
 mod cache;
 mod counter;
+#[doc = include_str!("database.md")]
+pub mod database {}
 mod epoch;
 mod error;
 mod expiry;

@@ -85,10 +85,14 @@ impl Watch for Bystander<'_> {
             Step::Read => {}
             Step::Committing => {
                 let Lookup::Miss(token) = self.cache.lookup(&0) else { return };
-                let account = self.database.snapshot().unwrap().account(0).unwrap().unwrap();
+                let read = self.database.snapshot().and_then(|snapshot| snapshot.account(0));
+                let account = read.ok().flatten().expect("the account can be read");
                 let _ = self.cache.fill(token, 0, account);
             }
-            Step::Committed(_) => *self.after_commit.lock().unwrap() = self.cache.get(&0),
+            Step::Committed(_) => {
+                let mut after_commit = self.after_commit.lock().expect("nobody panics");
+                *after_commit = self.cache.get(&0);
+            }
         }
     }
 }
