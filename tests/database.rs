@@ -11,6 +11,8 @@ mod cached;
 mod choice;
 #[path = "../examples/repository/database.rs"]
 mod database;
+#[path = "../examples/repository/loading.rs"]
+mod loading;
 #[path = "../examples/repository/naive.rs"]
 mod naive;
 #[path = "../examples/repository/program.rs"]
@@ -27,7 +29,8 @@ use std::sync::Mutex;
 
 use arguments::{Command, DEFAULT, UsageError};
 use audit::{Difference, audit};
-use caskade::{Lookup, Refusal};
+use cached::FENCE_TIME;
+use caskade::{Lookup, ManualClock, Refusal};
 use choice::Choice;
 use database::{Account, Database, OPENING};
 use repository::{Accounts, Step, Watch};
@@ -58,9 +61,9 @@ fn the_naive_repository_goes_stale() {
 }
 
 #[test]
-fn tokens_marks_and_transactions_stay_right() {
+fn tokens_marks_and_loaders_stay_right() {
     for story in [Story::SlowReader, Story::OldSnapshot] {
-        for choice in [Choice::Transaction, Choice::Fence] {
+        for choice in [Choice::Transaction, Choice::Fence, Choice::Loader] {
             assert_eq!(story.tell(choice).unwrap(), Ending::Right, "{story:?}, {choice:?}");
         }
     }
@@ -68,7 +71,9 @@ fn tokens_marks_and_transactions_stay_right() {
 
 #[test]
 fn only_a_fence_closes_the_moment_after_the_commit() {
-    assert_eq!(Story::SlowWriter.tell(Choice::Transaction).unwrap(), Ending::OldAnswer);
+    for choice in [Choice::Transaction, Choice::Loader] {
+        assert_eq!(Story::SlowWriter.tell(choice).unwrap(), Ending::OldAnswer);
+    }
     assert_eq!(Story::SlowWriter.tell(Choice::Fence).unwrap(), Ending::Right);
 }
 
@@ -111,10 +116,55 @@ fn only_a_fence_keeps_out_what_is_read_right_before_the_commit() {
     }
 }
 
+/// Lets the fence lapse before the commit, and then does what the bystander does.
+struct SlowCommit<'a> {
+    clock: ManualClock,
+    bystander: Bystander<'a>,
+}
+
+impl Watch for SlowCommit<'_> {
+    fn at(&self, step: Step<'_>) {
+        if let Step::Committing = step {
+            self.clock.advance(FENCE_TIME);
+        }
+        self.bystander.at(step);
+    }
+}
+
+#[test]
+fn a_fence_that_lapses_is_made_up_for_by_the_invalidation() {
+    let database = Database::create(2).unwrap();
+    let clock = ManualClock::new();
+    let cache = Accounts::builder().clock(clock.clone()).build().unwrap();
+    let after_commit = Mutex::new(None);
+    let bystander = Bystander { cache: cache.clone(), database: &database, after_commit };
+    let slow = SlowCommit { clock, bystander };
+    let repository = Choice::Fence.open(cache.clone(), &database, &slow);
+    repository.transfer(0, 1, 100).unwrap().expect("there is enough");
+    assert_eq!(*slow.bystander.after_commit.lock().unwrap(), Some(OPENING));
+    assert_eq!(audit(&cache, &database).unwrap(), []);
+}
+
+#[test]
+fn an_invalidation_before_the_commit_is_in_vain() {
+    let database = Database::create(2).unwrap();
+    let cache = Accounts::new();
+    let change = database.change().unwrap();
+    change.transfer(0, 1, 100).unwrap().expect("there is enough");
+    cache.invalidate(&0);
+
+    let Lookup::Miss(token) = cache.lookup(&0) else { panic!("nobody has stored it") };
+    let old = database.snapshot().unwrap().account(0).unwrap().unwrap();
+    cache.fill(token, 0, old).expect("nothing has happened since");
+    change.commit().unwrap();
+    let stale = Difference { id: 0, cached: OPENING, row: Some(GIVER) };
+    assert_eq!(audit(&cache, &database).unwrap(), [stale]);
+}
+
 #[test]
 fn many_threads_and_operations_leave_nothing_out_of_date() {
     let plan = Plan { operations: 20_000, threads: 4, seed: 7 };
-    for choice in [Choice::Transaction, Choice::Fence] {
+    for choice in [Choice::Transaction, Choice::Fence, Choice::Loader] {
         let outcome = workload::run(plan, choice).unwrap();
         assert!(outcome.is_right(), "{choice:?}: {outcome:?}");
         let tally = outcome.tally;
@@ -261,9 +311,9 @@ fn the_program_shows_who_goes_stale() {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let lines: Vec<_> = out.lines().map(words).collect();
     for expected in [
-        "changes between read and store stale right right",
-        "changes after the snapshot began stale right right",
-        "is asked for right after the commit old for once old for once right",
+        "changes between read and store stale right right right",
+        "changes after the snapshot began stale right right right",
+        "is asked for right after the commit old for once old for once right old for once",
         "300 operations each, 2 threads, seed 5",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected:?} is not in\n{out}");

@@ -25,7 +25,7 @@ pub(crate) struct Cached<'a> {
 }
 
 /// Longer than any commit takes. A fence whose writer dies goes by itself.
-const FENCE_TIME: Duration = Duration::from_secs(10);
+pub(crate) const FENCE_TIME: Duration = Duration::from_secs(10);
 
 impl<'a> Cached<'a> {
     pub(crate) fn new(

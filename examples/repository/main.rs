@@ -5,14 +5,14 @@
 //! cargo run --release --example repository -- --help
 //! ```
 //!
-//! Two repositories answer the same questions. The naive one does what is usually done: a reader that
+//! Repositories answer the same questions. The naive one does what is usually done: a reader that
 //! finds nothing in the cache reads the row and inserts it, a writer commits and removes the entry.
 //! Each step is right, and the whole is not: a reader that has read before the commit can insert after
-//! the removal, and the old row stays in the cache until somebody changes it again. The other
-//! repository ([`cached`]) does the same with tokens, marks and transactions, and, if it is told to,
-//! with fences.
+//! the removal, and the old row stays in the cache until somebody changes it again. The others do
+//! the same with tokens, marks and transactions, one of them with fences as well ([`cached`]), and
+//! with loaders ([`loading`]).
 //!
-//! First both are taken through three [`stories`], in which one thread is stopped at the worst moment.
+//! First all of them are taken through three [`stories`], in which one thread is stopped at the worst moment.
 //! Then each of them gets the same random operations of many threads ([`workload`]), while an
 //! [`audit`] stops the threads at random moments and compares every row with its entry.
 //!
@@ -23,6 +23,7 @@ mod audit;
 mod cached;
 mod choice;
 mod database;
+mod loading;
 mod naive;
 mod program;
 mod repository;

@@ -49,29 +49,31 @@ fn try_run(
 
 /// Tells each story of each repository. Returns one that ended badly and should not have.
 fn tell_stories(out: &mut dyn Write) -> Result<Option<Choice>, Failure> {
-    write!(out, "{:<38}", "One thread is stopped, and a row")?;
-    for choice in Choice::ALL {
-        write!(out, "{:<13}", choice.name())?;
-    }
-    writeln!(out)?;
+    let names = Choice::ALL.map(|choice| choice.name().to_owned());
+    columns(out, "One thread is stopped, and a row", &names)?;
     let mut wrong = None;
     for story in Story::ALL {
-        write!(out, "  {:<36}", story.summary())?;
+        let mut endings = Vec::new();
         for choice in Choice::ALL {
             let ending = story.tell(choice)?;
-            write!(out, "{:<13}", ending.to_string())?;
             wrong = wrong.or((!ending.is_allowed(choice)).then_some(choice));
+            endings.push(ending.to_string());
         }
-        writeln!(out)?;
+        columns(out, &format!("  {}", story.summary()), &endings)?;
     }
     Ok(wrong)
+}
+
+fn columns(out: &mut dyn Write, first: &str, others: &[String]) -> io::Result<()> {
+    let others: String = others.iter().map(|text| format!("{text:<14}")).collect();
+    writeln!(out, "{first:<38}{}", others.trim_end())
 }
 
 impl Ending {
     fn is_allowed(&self, choice: Choice) -> bool {
         match choice {
             Choice::Naive => true,
-            Choice::Transaction => !matches!(self, Self::Stale(_)),
+            Choice::Transaction | Choice::Loader => !matches!(self, Self::Stale(_)),
             Choice::Fence => *self == Self::Right,
         }
     }
