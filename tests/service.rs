@@ -8,7 +8,6 @@ mod service;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -59,7 +58,7 @@ impl Backend for Gated {
 struct Server {
     address: SocketAddr,
     articles: Articles,
-    clock: Arc<ManualClock>,
+    clock: ManualClock,
     questions: Receiver<Question>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -68,8 +67,8 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let (sender, questions) = mpsc::channel();
-        let clock = Arc::new(ManualClock::new());
-        let articles = Articles::builder().clock(Arc::clone(&clock)).build();
+        let clock = ManualClock::new();
+        let articles = Articles::builder().clock(clock.clone()).build();
         let articles = articles.expect("the settings are sound");
         let service = Service::new(articles.clone(), Gated(sender));
         let (end, ended) = oneshot::channel::<()>();

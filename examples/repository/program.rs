@@ -121,7 +121,7 @@ fn work(plan: Plan, out: &mut dyn Write) -> Result<Option<Choice>, Failure> {
 }
 
 fn row(out: &mut dyn Write, choice: Choice, outcome: &Outcome) -> io::Result<()> {
-    let Outcome { tally, passing, lasting, stats, took } = outcome;
+    let Outcome { tally, lasting, stats, took } = outcome;
     let reads = (stats.hits + stats.misses).max(1);
     writeln!(
         out,
@@ -132,7 +132,7 @@ fn row(out: &mut dyn Write, choice: Choice, outcome: &Outcome) -> io::Result<()>
         tally.transfers,
         stats.fills_refused,
         tally.audits,
-        passing,
+        tally.passing,
         lasting.len(),
         tally.old_answers,
     )

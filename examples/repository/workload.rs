@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caskade::{Clock, Stats, SystemClock};
 
@@ -26,11 +26,9 @@ pub(crate) struct Plan {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
-    /// Differences that the audits at random moments found, all together.
-    pub(crate) passing: usize,
     /// Differences at the end.
     pub(crate) lasting: Vec<Difference>,
     pub(crate) stats: Stats,
@@ -46,8 +44,10 @@ pub(crate) struct Tally {
     pub(crate) transfers: u64,
     /// Transfers that were not covered.
     pub(crate) refused: u64,
+    /// At random moments, not counting the one at the end.
     pub(crate) audits: u64,
-    passing: usize,
+    /// Differences that the audits found, all together.
+    pub(crate) passing: usize,
 }
 
 /// How many accounts there are, and how many of them the cache may hold.
@@ -61,7 +61,7 @@ const TOGETHER: u64 = 8;
 impl Outcome {
     /// Whether everybody was told what is right.
     pub(crate) fn is_right(&self) -> bool {
-        self.tally.old_answers == 0 && self.passing == 0 && self.lasting.is_empty()
+        self.tally.old_answers == 0 && self.tally.passing == 0 && self.lasting.is_empty()
     }
 }
 
@@ -80,12 +80,12 @@ pub(crate) fn run(plan: Plan, choice: Choice) -> rusqlite::Result<Outcome> {
         broken: AtomicBool::new(false),
         working: RwLock::new(()),
     };
-    let started: Instant = SystemClock.now();
+    let started = SystemClock.now();
     let tally = run.all()?;
     let took = SystemClock.now() - started;
     let stats = repository.cache().stats();
     let lasting = audit(repository.cache(), &database)?;
-    Ok(Outcome { tally, passing: tally.passing, lasting, stats, took })
+    Ok(Outcome { tally, lasting, stats, took })
 }
 
 /// The latest revision of each account that everybody must see who asks from now on.
@@ -173,7 +173,7 @@ impl Run<'_> {
 
     /// Whether this operation is an audit: a random one of each of equal parts of them.
     fn is_audit(&self, number: u64) -> bool {
-        let part = (self.plan.operations / AUDITS).max(1);
+        let part = self.plan.operations.div_ceil(AUDITS).max(2);
         let chosen = Dice::new(!self.plan.seed, number / part).below(part);
         number % part == chosen
     }
