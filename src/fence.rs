@@ -8,7 +8,9 @@ use crate::store::Post;
 /// Keys that are absent, and whose fills are refused, until the fence goes.
 ///
 /// [`Cache::fence`] puts one up. It goes when it is released or dropped, or by itself after the time
-/// it was given. What was read from elsewhere while it stood is not stored afterwards either.
+/// it was given. What was read from elsewhere while it stood is not stored afterwards either. Should it
+/// have gone by itself, its release invalidates the keys once more; so what was stored in between is
+/// seen until then, but not longer.
 ///
 /// # Examples
 ///
@@ -24,7 +26,7 @@ use crate::store::Post;
 /// assert_eq!(cache.get("k"), None);
 /// let Lookup::Miss(token) = cache.lookup("k") else { unreachable!("it is fenced") };
 /// assert!(cache.fill(token, "k", "old or new").is_err());
-/// fence.release();
+/// assert!(fence.release());
 ///
 /// let Lookup::Miss(token) = cache.lookup("k") else { unreachable!("nobody has stored it") };
 /// assert!(cache.fill(token, "k", "new").is_ok());
@@ -53,7 +55,10 @@ where
         self.posts.extend(posts);
     }
 
-    /// Takes the fence away; dropping it does the same.
+    /// Takes the fence away and says whether it stood until now; dropping it does the same.
+    ///
+    /// If not, its time was too short: between its end and now readers may have seen, and stored, what
+    /// the database said before the commit. The keys are invalidated now.
     ///
     /// # Examples
     ///
@@ -63,12 +68,21 @@ where
     ///
     /// let cache = Cache::<&str, u32>::new();
     /// let fence = cache.fence(["a", "b"], Duration::from_secs(5));
-    /// fence.release();
+    /// assert!(fence.release());
     /// assert_eq!(cache.get_or_load(&"a", |_| 1), 1);
     /// assert_eq!(cache.get("a"), Some(1));
     /// ```
-    pub fn release(self) {
-        drop(self);
+    pub fn release(mut self) -> bool {
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> bool {
+        let mut stood = true;
+        for post in self.posts.drain(..) {
+            // Refused only inside an update closure; the fence lapses then.
+            stood &= self.cache.store().take_away(post).unwrap_or(false);
+        }
+        stood
     }
 }
 
@@ -78,10 +92,7 @@ where
     V: Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        for post in self.posts.drain(..) {
-            // Refused only inside an update closure; the fence lapses then.
-            let _ = self.cache.store().take_away(post);
-        }
+        self.take_away();
     }
 }
 

@@ -104,6 +104,7 @@ impl fmt::Debug for Mark {
 /// assert_eq!(user(&cache, 7, |_| unreachable!("it is there")), "user 7");
 /// ```
 #[derive(Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Lookup<V> {
     /// The value.
     Hit(Versioned<V>),
@@ -112,6 +113,34 @@ pub enum Lookup<V> {
     Stale(Versioned<V>, Option<FillToken>),
     /// There is none; the token lets the caller store it.
     Miss(FillToken),
+}
+
+impl<V> Lookup<V> {
+    /// The value, or the token of whoever is to bring one.
+    ///
+    /// # Errors
+    ///
+    /// The token, if the value is absent, or is stale and the caller's to refresh.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let cache = Cache::new();
+    /// let value = cache.lookup("k").or_token().unwrap_or_else(|token| {
+    ///     let value = 17; // from the database
+    ///     let _ = cache.fill(token, "k", value);
+    ///     value
+    /// });
+    /// assert_eq!(value, 17);
+    /// ```
+    pub fn or_token(self) -> Result<V, FillToken> {
+        match self {
+            Self::Hit(value) | Self::Stale(value, None) => Ok(value.into_value()),
+            Self::Stale(_, Some(token)) | Self::Miss(token) => Err(token),
+        }
+    }
 }
 
 /// What a loader brings, and what to do with it.

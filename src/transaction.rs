@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
 
-use crate::Cache;
 use crate::swallow::swallow_panic;
+use crate::{Cache, Fence};
 
 /// Invalidations that belong to a database transaction and wait for its outcome.
 ///
@@ -91,6 +92,33 @@ where
     pub fn invalidate_all(&mut self) {
         self.all = true;
         self.keys.clear();
+    }
+
+    /// Puts a [`Fence`] around what was remembered, for `at_most` as long. For those who may not show
+    /// the old values even for the moment between the database's commit and the invalidation.
+    ///
+    /// # Panics
+    ///
+    /// As [`Cache::fence`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    /// use std::time::Duration;
+    ///
+    /// let cache = Cache::new();
+    /// cache.insert("a", 1)?;
+    /// let mut changes = cache.transaction();
+    /// changes.invalidate("a");
+    /// let fence = changes.fence(Duration::from_secs(5));
+    /// // The database commits here.
+    /// changes.commit();
+    /// assert!(fence.release());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fence(&self, at_most: Duration) -> Fence<K, V, S> {
+        if self.all { self.cache.fence_all(at_most) } else { self.cache.fence(&self.keys, at_most) }
     }
 
     /// Invalidates what was remembered. The database has committed.

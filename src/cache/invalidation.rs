@@ -216,7 +216,7 @@ where
     /// // The database commits here.
     /// assert_eq!(cache.get_or_load(&"k", |_| "read"), "read");
     /// assert_eq!(cache.get("k"), None); // it was not stored
-    /// fence.release();
+    /// assert!(fence.release());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fence<'k, Q>(
@@ -251,7 +251,7 @@ where
     /// cache.insert("k", "old")?;
     /// let fence = cache.fence_all(Duration::from_secs(5));
     /// assert!(cache.is_empty());
-    /// fence.release();
+    /// assert!(fence.release());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fence_all(&self, at_most: Duration) -> Fence<K, V, S> {

@@ -129,6 +129,12 @@ impl<V> Fills<V> {
         self.0.as_ref().is_some_and(|armed| !armed.fences.is_empty())
     }
 
+    /// Whether the fence with this number stands at `now`.
+    pub(super) fn has_fence(&self, number: u64, now: Tick) -> bool {
+        let is_it = |fence: &Fence| fence.number == number && fence.until > now;
+        self.0.as_ref().is_some_and(|armed| armed.fences.iter().any(is_it))
+    }
+
     /// Puts up a fence with this number.
     pub(super) fn put_up_fence(&mut self, hash: Option<u64>, number: u64, until: Tick) {
         self.arm().fences.push(Fence { hash, number, until });

@@ -20,6 +20,8 @@ use super::{At, HeldStripe, Live, Now, Store, is, reentry};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Post {
     stripe: usize,
+    /// `None` for all.
+    hash: Option<u64>,
     number: u64,
 }
 
@@ -143,15 +145,34 @@ where
     ) -> Post {
         let number = held.next_stamp();
         held.fills.put_up_fence(hash, number, until);
-        Post { stripe: held.index, number }
+        Post { stripe: held.index, hash, number }
     }
 
-    /// Takes a fence away. What was read while it stood is not stored any more.
-    pub(crate) fn take_away(&self, post: Post) -> Result<(), Reentrant> {
-        self.locked_stripe(&self.stripes[post.stripe], |held, now| {
+    /// Takes a fence away and says whether it stood until now. What was read while it stood is not
+    /// stored any more; if it has lapsed, what was stored since goes.
+    pub(crate) fn take_away(&self, post: Post) -> Result<bool, Reentrant> {
+        let stripe = &self.stripes[post.stripe];
+        self.locked_stripe(stripe, |held, now| {
+            let stands = held.fills.has_fence(post.number, now.get());
             self.take_away_fences(held, Some(post.number), now);
-            Ok(())
+            if !stands {
+                match post.hash {
+                    Some(hash) => self.expel_all(held, hash, now),
+                    None => self.clear_stripe(held, stripe.len() as u64),
+                }
+            }
+            Ok(stands)
         })
+    }
+
+    /// Takes out whoever has this hash: the key itself is not known here.
+    fn expel_all(&self, held: &mut HeldStripe<'_, K, V>, hash: u64, now: &mut Now<'_>) {
+        self.raise_floor(held, hash);
+        while let Some(at) = held.find(hash, |_| true) {
+            held.count(&Ok(()));
+            held.waiters.turn(hash, now);
+            self.take_out(held, at, Cause::Removed);
+        }
     }
 
     fn take_away_fences(

@@ -96,8 +96,8 @@ const REFUSED: &[(&str, Event)] = &[
         changes.invalidate_all();
         changes.commit();
     }),
-    ("fenced", |c, _| c.fence([&1], SECOND).release()),
-    ("fenced with all", |c, _| c.fence_all(SECOND).release()),
+    ("fenced", |c, _| assert!(c.fence([&1], SECOND).release())),
+    ("fenced with all", |c, _| assert!(c.fence_all(SECOND).release())),
     ("under a fence that was lost", |c, clock| {
         std::mem::forget(c.fence([&1], SECOND));
         clock.advance(SECOND);
@@ -241,7 +241,7 @@ fn invalidation_breaks_locks_and_wakes_nobody_in_vain() {
         |c| _ = c.invalidate_if(|_, _| true),
         |c| _ = c.mark_stale("k"),
         |c| c.invalidate_all(),
-        |c| c.fence(["k"], SECOND).release(),
+        |c| assert!(c.fence(["k"], SECOND).release()),
     ] {
         cache.insert("k", 1).unwrap();
         let held = cache.get_and_lock("k").unwrap();
@@ -279,6 +279,33 @@ fn a_fence_keeps_fills_out_and_lets_writes_through() {
 }
 
 #[test]
+fn a_fence_that_was_too_short_invalidates_when_it_is_released() {
+    let (cache, clock) = cache();
+    let releases: [fn(&Cache<u32, String>) -> Fence<u32, String>; 3] = [
+        |c| c.fence([&1], SECOND),
+        |c| c.fence_all(SECOND),
+        |c| {
+            let mut changes = c.transaction();
+            changes.invalidate(1);
+            let fence = changes.fence(SECOND);
+            changes.rollback();
+            fence
+        },
+    ];
+    for put_up in releases {
+        let fence = put_up(&cache);
+        clock.advance(SECOND);
+        assert_eq!(cache.get_or_load(&1, |_| "before the commit".into()), "before the commit");
+        assert!(!fence.release(), "its time was over");
+        assert_eq!(cache.get(&1), None);
+        assert_eq!(cache.get_or_load(&1, |_| "after".into()), "after");
+        cache.clear();
+        assert!(put_up(&cache).release());
+        cache.validate();
+    }
+}
+
+#[test]
 fn the_last_of_several_fences_counts() {
     let (cache, clock) = cache();
     let first = cache.fence([&1], 5 * SECOND);
@@ -287,8 +314,9 @@ fn the_last_of_several_fences_counts() {
     assert!(cache.fill(missed(cache.lookup(&1)), 1, "a".into()).is_err());
     clock.advance(2 * SECOND);
     let token = missed(cache.lookup(&1));
-    drop(second); // It has lapsed, and so has nothing to say any more.
     cache.fill(token, 1, "b".into()).unwrap();
+    drop(second); // It has lapsed, and invalidates what was stored since.
+    assert_eq!(cache.get(&1), None);
 }
 
 #[test]
