@@ -11,7 +11,7 @@ use crate::error::BuildError;
 use crate::hash::{MAX_STRIPES, random};
 use crate::removal::Removal;
 use crate::store::{
-    Bound, ExpiryPolicy, Listener, Parts, Settings, Store, Weigher, is_possible_idle,
+    Bound, ExpiryPolicy, Listener, Parts, Settings, Store, Weigher, entry_bytes, is_possible_idle,
 };
 use crate::time::{Clock, SystemClock, TimeSource};
 
@@ -200,6 +200,41 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         self.max = Some(max);
         self.weigher = Some(Box::new(weigh));
         self
+    }
+
+    /// Bounds the cache by bytes, for keys and values that are bytes: what all entries take never adds
+    /// up to more than `max`. Default: no bound.
+    ///
+    /// An entry takes the length of its key and of its value, and a header: the allocation that both
+    /// lie in, with whatever `K` and `V` are themselves, and [32 bytes](crate#memory) for its places in
+    /// the table and for eviction. What a value's own allocation rounds up to is not known.
+    ///
+    /// Otherwise as [`max_weight`](Self::max_weight).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::Cache;
+    ///
+    /// let pages = Cache::<String, Vec<u8>>::builder().max_bytes(1 << 20).build()?;
+    /// for n in 0..2000 {
+    ///     pages.insert(format!("page {n}"), vec![0; 1000])?;
+    ///     assert!(pages.stats().weight <= 1 << 20);
+    /// }
+    /// assert!(pages.len() > 800);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_bytes(self, max: u64) -> Self
+    where
+        K: AsRef<[u8]> + 'static,
+        V: AsRef<[u8]> + 'static,
+    {
+        self.max_weight(max, |key, value| {
+            let owned = key.as_ref().len().saturating_add(value.as_ref().len());
+            let bytes = owned.saturating_add(entry_bytes::<K, V>() + PLACE_BYTES);
+            bytes.try_into().unwrap_or(u32::MAX)
+        })
     }
 
     /// Tells `listener` of every value that leaves the cache while the cache lives. Default: nobody.
@@ -611,6 +646,9 @@ impl<K, V, S> CacheBuilder<K, V, S> {
         stripes.min(1 << most.ilog2())
     }
 }
+
+/// What an entry of a full cache takes in its stripe's table, queues and ghosts.
+const PLACE_BYTES: usize = 32;
 
 /// A stripe of a bounded cache holds at least so many entries, if the whole cache does.
 const STRIPE_ENTRIES: u64 = 256;

@@ -53,7 +53,7 @@ mod table;
 mod word;
 
 pub(crate) use limbo::{Cleared, DEFAULT_LIMIT, Limbo, Retired, Unlinked};
-pub(crate) use node::{BlankLock, LockState, Node, Standing, View};
+pub(crate) use node::{BlankLock, LockState, Node, Standing, View, entry_bytes};
 pub(crate) use stripe::{BatchSize, Entries, Held, Search, Stripe};
 pub(crate) use table::At;
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

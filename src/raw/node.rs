@@ -121,6 +121,11 @@ impl<V> View<'_, V> {
     }
 }
 
+/// The bytes of an entry's allocation.
+pub(crate) fn entry_bytes<K, V>() -> usize {
+    size_of::<Node<K, V>>()
+}
+
 impl<K, V: 'static> Node<K, V> {
     /// A node that nobody sees yet; `prepare` completes it.
     pub(crate) fn boxed(hash: Low, key: K, value: V) -> Box<Self> {

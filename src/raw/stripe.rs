@@ -11,7 +11,7 @@ use crate::time::Tick;
 use crate::usage::Usage;
 
 use super::limbo::{Batch, Cleared, Nodes, Retired, Unlinked};
-use super::node::{BlankLock, Detached, LockState, Node};
+use super::node::{BlankLock, Detached, LockState, Node, entry_bytes};
 use super::table::{At, Moves, Table};
 use super::word::{ValueRef, is_word};
 
@@ -518,7 +518,7 @@ where
 
     /// The memory of the table and of the entries in it, without what keys and values own.
     pub(crate) fn bytes(&self) -> (usize, usize) {
-        let nodes = self.stripe.len() * size_of::<Node<K, V>>();
+        let nodes = self.stripe.len() * entry_bytes::<K, V>();
         (self.table().bytes(), nodes)
     }
 

@@ -43,7 +43,7 @@ use crate::sync::{MODELLED, Mutex};
 use crate::time::{Tick, TimeSource};
 use crate::wheel::Wheel;
 
-pub(crate) use crate::raw::ValueRef;
+pub(crate) use crate::raw::{ValueRef, entry_bytes};
 pub(crate) use bound::{Bound, Weigher};
 use bound::{Residents, limbo_limit};
 pub(crate) use counter::Step;

@@ -11,6 +11,21 @@ use caskade::{BuildError, Cache, Cause, Expiry, ManualClock, Refusal, Update};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
+fn bytes_of_keys_values_and_headers_count() {
+    let cache = Cache::<String, Vec<u8>>::builder().max_bytes(10_000).stripes(1).build().unwrap();
+    cache.insert("k".repeat(10), vec![0; 100]).unwrap();
+    let stats = cache.stats();
+    assert_eq!(stats.weight, 10 + 100 + stats.entry_bytes + 32);
+    let refused = cache.insert("k".repeat(10_000), Vec::new()).unwrap_err();
+    assert!(matches!(refused.refusal(), Refusal::TooHeavy { max: 10_000, .. }));
+    for n in 0..1000 {
+        cache.insert(n.to_string(), vec![0; n % 300]).unwrap();
+        assert!(cache.stats().weight <= 10_000);
+    }
+    cache.validate();
+}
+
+#[test]
 fn a_full_cache_stays_full_and_within_its_bound() {
     for max in [1, 2, 3, 10, 255, 256, 1000, 5000] {
         let cache = Cache::builder().max_entries(max).build().unwrap();

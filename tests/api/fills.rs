@@ -281,7 +281,8 @@ fn a_fence_keeps_fills_out_and_lets_writes_through() {
 #[test]
 fn a_fence_that_was_too_short_invalidates_when_it_is_released() {
     let (cache, clock) = cache();
-    let releases: [fn(&Cache<u32, String>) -> Fence<u32, String>; 3] = [
+    type PutUp = fn(&Cache<u32, String>) -> Fence<u32, String>;
+    let ways: [PutUp; 3] = [
         |c| c.fence([&1], SECOND),
         |c| c.fence_all(SECOND),
         |c| {
@@ -292,7 +293,7 @@ fn a_fence_that_was_too_short_invalidates_when_it_is_released() {
             fence
         },
     ];
-    for put_up in releases {
+    for put_up in ways {
         let fence = put_up(&cache);
         clock.advance(SECOND);
         assert_eq!(cache.get_or_load(&1, |_| "before the commit".into()), "before the commit");

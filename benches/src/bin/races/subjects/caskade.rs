@@ -216,7 +216,7 @@ impl Subject for Subjected {
                 changes.commit();
             }
             "transaction dropped" => cache.transaction().invalidate(key),
-            "fence, release during the load" => cache.fence([&key], FENCE_TIME).release(),
+            "fence, release during the load" => assert!(cache.fence([&key], FENCE_TIME).release()),
             "fence before the load, release during it"
             | "fence_all before the load, release during it" => self.set_fence(None),
             _ => unlisted(call),
