@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use caskade::{Cas, Cause, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
 
-use fills::Fills;
+pub(crate) use fills::Fills;
 
 /// The settings that the rules depend on.
 #[derive(Clone, Copy, Debug)]
