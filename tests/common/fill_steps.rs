@@ -49,6 +49,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             11 => self.invalidate_many(key, which),
             12 => self.remove_if(which),
             13..=14 => _ = self.apply(key, Op::MarkStale),
+            15 | 16 if self.kept.fences.len() > 1 => self.release(which),
             15 => self.fence(key, bytes),
             16 => self.fence_all(*choose(&TIMES, which)),
             17 => self.release(which),
@@ -97,7 +98,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         if self.kept.rights.is_empty() {
             return self.look_up(key);
         }
-        let place = usize::from(which) % self.kept.rights.len();
+        // More often than not the newest, which nothing has come in the way of.
+        let back = which.trailing_ones() as usize % self.kept.rights.len();
+        let place = self.kept.rights.len() - 1 - back;
         let (number, owner, right) = self.kept.rights.remove(place);
         let value = self.value(value);
         if owner.is_some_and(|owner| owner != key) && other % 8 == 0 && !self.setup.constant_hash {
@@ -185,11 +188,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         }
         let place = usize::from(which) % self.kept.fences.len();
         let (number, keys, fence) = self.kept.fences.remove(place);
-        if which & 1 == 0 {
-            fence.release()
-        } else {
-            drop(fence)
-        }
+        fence.release();
         for key in keys {
             self.check(key, Op::Release(number), Response::Done);
         }
@@ -215,7 +214,6 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         if is_of_all {
             (0..self.keys.len()).for_each(|key| self.check(key, Op::Clear, Response::Done));
         } else {
-            // The last that was named goes first.
             self.check_invalidated(&keys);
         }
         self.settle(Need::Nobody);
@@ -253,12 +251,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.check_fill(key, Op::Join(number, value), Response::Value(loaded));
             return self.settle(Need::Nobody);
         };
-        let op = match brought {
-            Some((value, life)) => Op::Conclude(number, value, life),
-            None => Op::GiveUp(number),
-        };
+        assert_eq!(loaded, brought.map(|(value, _)| value), "{self:?}");
         self.states[key].refuses_loads = self.fills_refused() > refused_before;
-        let response = loaded.map_or(Response::Done, |value| Response::Value(Some(value)));
+        let (op, response) = concluded(number, loaded, life);
         self.check_fill(key, op, response);
         self.settle(Need::Key(key));
         self.apply(key, Op::GetWithCas);
@@ -287,30 +282,29 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             brought.map(|(_, name)| (name.clone(), V::of(value))).collect::<Vec<_>>()
         });
         asked.resize(keys.len(), false);
+        let values: Vec<_> = values.iter().map(|value| value.as_ref().map(V::number)).collect();
         let numbers: Vec<u64> = keys.iter().map(|_| self.kept.number()).collect();
         for (place, &key) in keys.iter().enumerate() {
-            let served = Response::Value(values[place].as_ref().map(V::number));
+            let served = Response::Value(values[place]);
             let response = if asked[place] { Response::Done } else { served };
             self.check_fill(key, Op::Join(numbers[place], value), response);
         }
         for (place, &key) in keys.iter().enumerate().filter(|&(place, _)| asked[place]) {
-            let number = numbers[place];
             let shown = self.cache(key).get_with_cas(&self.keys[key]).and_then(|found| found.cas());
             self.states[key].refuses_loads = shown.is_none_or(|cas| self.drawn.contains(&cas));
-            match &values[place] {
-                Some(found) => {
-                    let response = Response::Value(Some(found.number()));
-                    self.check_fill(
-                        key,
-                        Op::Conclude(number, value, Some(Life::Default)),
-                        response,
-                    );
-                }
-                None => self.check_fill(key, Op::GiveUp(number), Response::Done),
-            }
-            assert_eq!(values[place].is_some(), place != forgotten, "{self:?}");
+            let (op, response) = concluded(numbers[place], values[place], Some(Life::Default));
+            self.check_fill(key, op, response);
+            assert_eq!(values[place], (place != forgotten).then_some(value), "{self:?}");
         }
         self.settle(Need::Nobody);
         keys.iter().for_each(|&key| _ = self.apply(key, Op::GetWithCas));
+    }
+}
+
+/// How a load ends that returns this.
+fn concluded(number: u64, returned: Option<u64>, life: Option<Life>) -> (Op, Response) {
+    match returned {
+        Some(value) => (Op::Conclude(number, value, life), Response::Value(Some(value))),
+        None => (Op::GiveUp(number), Response::Done),
     }
 }
