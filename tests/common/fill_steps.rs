@@ -7,7 +7,7 @@ use caskade::{Expiry, Fence, Refusal};
 
 use super::{Bound, Bytes, LIVES, Need, Runner, TIMES, choose};
 use crate::common::execute::{Right, Value, fill, get_or_load, look_up};
-use crate::common::model::{Life, Op, Response};
+use crate::common::model::{Life, Looked, Op, Response};
 
 /// What a caller of several steps keeps from one to the other, each with its number.
 pub(super) struct Kept<V: Value, S: BuildHasher> {
@@ -42,7 +42,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     pub(super) fn fill_step(&mut self, key: usize, bytes: Bytes) {
         let [_, _, choice, which, ..] = bytes;
         match choice % 24 {
-            0..=3 => self.look_up(key),
+            0..=2 => _ = self.look_up(key),
+            3 => self.look_up_twice(key),
             4..=8 => self.fill(key, bytes),
             9 => self.mark(),
             10 => _ = self.apply(key, Op::Invalidate),
@@ -72,7 +73,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         }
     }
 
-    fn look_up(&mut self, key: usize) {
+    /// Says whether there is an entry that is due for a refresh.
+    fn look_up(&mut self, key: usize) -> bool {
         let number = self.kept.number();
         let (response, right) = look_up(self.cache(key), &self.keys[key]);
         self.check_fill(key, Op::Lookup(number), response);
@@ -80,6 +82,16 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         if let Some(token) = right {
             self.kept.keep(number, Some(key), token);
         }
+        matches!(response, Response::LookedUp(Looked::Stale(..)))
+    }
+
+    /// Whoever comes second has no right to refresh.
+    fn look_up_twice(&mut self, key: usize) {
+        if !self.look_up(key) {
+            self.apply(key, Op::MarkStale);
+            self.look_up(key);
+        }
+        self.look_up(key);
     }
 
     fn mark(&mut self) {
@@ -96,7 +108,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     fn fill(&mut self, key: usize, bytes: Bytes) {
         let [_, _, _, which, value, life, time, other] = bytes;
         if self.kept.rights.is_empty() {
-            return self.look_up(key);
+            self.look_up(key);
+            return;
         }
         // More often than not the newest, which nothing has come in the way of.
         let back = which.trailing_ones() as usize % self.kept.rights.len();
