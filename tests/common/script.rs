@@ -229,7 +229,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             max_lock_time: seconds(15),
             grace: setup.grace,
             refresh_ahead: setup.refresh_ahead,
-            load_time: seconds(10),
+            load_time: seconds(5),
             max: match setup.bound {
                 Bound::None => None,
                 Bound::Entries(max) | Bound::Weight(max) => Some(max),
