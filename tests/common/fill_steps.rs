@@ -14,7 +14,14 @@ pub(super) struct Kept<V: Value, S: BuildHasher> {
     given: u64,
     /// With the key that the token is for; marks are for all.
     rights: Vec<(u64, Option<usize>, Right)>,
-    fences: Vec<(u64, Vec<usize>, Fence<String, V, S>)>,
+    fences: Vec<Standing<V, S>>,
+}
+
+/// A fence around these keys.
+struct Standing<V: Value, S: BuildHasher> {
+    number: u64,
+    keys: Vec<usize>,
+    fence: Fence<String, V, S>,
 }
 
 impl<V: Value, S: BuildHasher> Default for Kept<V, S> {
@@ -180,7 +187,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.check(key, Op::Fence(number, time), Response::Done);
         }
         self.settle(Need::Nobody);
-        self.kept.fences.push((number, keys, fence));
+        self.kept.fences.push(Standing { number, keys, fence });
     }
 
     fn fence_all(&mut self, time: Duration) {
@@ -192,7 +199,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.check(key, Op::Fence(number, time), Response::Done);
         }
         self.settle(Need::Nobody);
-        self.kept.fences.push((number, keys, fence));
+        self.kept.fences.push(Standing { number, keys, fence });
     }
 
     fn release(&mut self, which: u8) {
@@ -200,7 +207,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             return;
         }
         let place = usize::from(which) % self.kept.fences.len();
-        let (number, keys, fence) = self.kept.fences.remove(place);
+        let Standing { number, keys, fence } = self.kept.fences.remove(place);
         fence.release();
         for key in keys {
             self.check(key, Op::Release(number), Response::Done);
