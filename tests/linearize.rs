@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use caskade::{Cache, Cas, Clock, Expiry, LockError, ManualClock, Refusal, SystemClock, Updated};
+use caskade::{
+    Cache, Cas, Clock, Expiry, Fence, LockError, ManualClock, Refusal, SystemClock, Updated,
+};
 use common::execute::{Right, Value, execute, fill, get_or_load, look_up};
 use common::model::{Change, Condition, Life, Looked, Op, Response, Rules, State, Step, Taken};
 use wgl::{Timed, is_linearizable};
@@ -326,9 +328,10 @@ enum Kind {
     Load,
     Invalidate,
     MarkStale,
+    Fence,
 }
 
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     Kind::Read,
     Kind::ReadVersioned,
     Kind::ReadIfChanged,
@@ -356,6 +359,7 @@ const KINDS: [Kind; 27] = [
     Kind::Load,
     Kind::Invalidate,
     Kind::MarkStale,
+    Kind::Fence,
 ];
 
 fn op<V: Value>(kind: Kind, known: &[Cas], dice: &mut Dice) -> Op {
@@ -405,8 +409,8 @@ fn op<V: Value>(kind: Kind, known: &[Cas], dice: &mut Dice) -> Op {
         Kind::Advance => Op::Advance(short),
         Kind::Invalidate => Op::Invalidate,
         Kind::MarkStale => Op::MarkStale,
-        Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load => {
-            unreachable!("they have rights to keep")
+        Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load | Kind::Fence => {
+            unreachable!("they have something to keep")
         }
     }
 }
@@ -476,13 +480,22 @@ impl<V: Value> Round<V> {
         })
     }
 
-    /// An operation that hands out rights to fill, or uses them.
-    fn fill(&self, key: usize, kind: Kind, rights: &mut Rights, dice: &mut Dice) -> Vec<Timed> {
+    /// An operation that hands out rights to fill, or uses them, or keeps others from it.
+    fn fill(
+        &self,
+        key: usize,
+        kind: Kind,
+        rights: &mut Rights<V>,
+        dice: &mut Dice,
+    ) -> Vec<(usize, Timed)> {
+        if kind == Kind::Fence {
+            return vec![rights.release().unwrap_or_else(|| rights.put_up_fence(&self.cache, key))];
+        }
         let cache = &self.cache;
         let number = rights.number();
         let value = dice.below(1000) as u64;
         let usable = rights.kept.iter().position(|(_, of, _)| of.is_none_or(|of| of == key));
-        match (kind, usable) {
+        let steps = match (kind, usable) {
             (Kind::Load, _) => self.load(key, number, value, dice),
             (Kind::Mark, _) => vec![timed(Op::Mark(number), || {
                 rights.kept.push((number, None, Right::Mark(cache.mark())));
@@ -499,7 +512,8 @@ impl<V: Value> Round<V> {
                 rights.kept.extend(right.map(|right| (number, Some(key), right)));
                 response
             })],
-        }
+        };
+        steps.into_iter().map(|timed| (key, timed)).collect()
     }
 
     /// A load is one operation until its loader is called, and one from there on.
@@ -543,8 +557,8 @@ impl<V: Value> Round<V> {
             known[*key].extend(first.response.cas());
         }
         let count = 2 + dice.below(self.most_ops - 1);
-        let mut rights = Rights { given: 1000 * thread as u64, kept: Vec::new() };
-        let mut done = Vec::with_capacity(count + 1);
+        let mut rights = Rights { given: 1000 * thread as u64, kept: Vec::new(), fence: None };
+        let mut done = Vec::with_capacity(count + 2);
         while done.len() < count {
             let key = dice.below(self.keys);
             let mut kind = dice.one_of(&self.kinds);
@@ -553,14 +567,15 @@ impl<V: Value> Round<V> {
             }
             let recent = &known[key][known[key].len().saturating_sub(3)..];
             let steps = match kind {
-                Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load => {
+                Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load | Kind::Fence => {
                     self.fill(key, kind, &mut rights, &mut dice)
                 }
-                _ => vec![self.timed(key, op::<V>(kind, recent, &mut dice))],
+                _ => vec![(key, self.timed(key, op::<V>(kind, recent, &mut dice)))],
             };
-            known[key].extend(steps.iter().filter_map(|timed| timed.response.cas()));
-            done.extend(steps.into_iter().map(|timed| (key, timed)));
+            known[key].extend(steps.iter().filter_map(|(_, timed)| timed.response.cas()));
+            done.extend(steps);
         }
+        done.extend(rights.release());
         done
     }
 
@@ -601,16 +616,36 @@ fn timed(op: Op, act: impl FnOnce() -> Response) -> Timed {
     Timed { op, response, invoked, returned: SystemClock.now() }
 }
 
-/// What a thread may fill with, each with its number and its key; marks are for all.
-struct Rights {
+/// What a thread may fill with, each with its number and its key; marks are for all. And its fence.
+struct Rights<V: Value> {
     given: u64,
     kept: Vec<(u64, Option<usize>, Right)>,
+    fence: Option<(u64, usize, Fence<String, V, RandomState>)>,
 }
 
-impl Rights {
+impl<V: Value> Rights<V> {
     fn number(&mut self) -> u64 {
         self.given += 1;
         self.given
+    }
+
+    /// For longer than any round.
+    fn put_up_fence(&mut self, cache: &Cache<String, V, RandomState>, key: usize) -> Done {
+        let (number, time) = (self.number(), seconds(1000));
+        let put_up = timed(Op::Fence(number, time), || {
+            self.fence = Some((number, key, cache.fence([KEYS[key]], time)));
+            Response::Done
+        });
+        (key, put_up)
+    }
+
+    fn release(&mut self) -> Option<Done> {
+        let (number, key, fence) = self.fence.take()?;
+        let released = timed(Op::Release(number), || {
+            fence.release();
+            Response::Done
+        });
+        Some((key, released))
     }
 }
 
