@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use caskade::{Cache, Cas, Clock, LockError, ManualClock, Refusal, SystemClock, Updated};
-use common::execute::{Value, execute};
-use common::model::{Change, Condition, Life, Op, Response, Rules, State, Step, Taken};
+use caskade::{
+    Cache, Cas, Clock, Expiry, Fence, LockError, ManualClock, Refusal, SystemClock, Updated,
+};
+use common::execute::{Right, Value, execute, fill, get_or_load, look_up};
+use common::model::{Change, Condition, Life, Looked, Op, Response, Rules, State, Step, Taken};
 use wgl::{Timed, is_linearizable};
 
 const fn seconds(count: u64) -> Duration {
@@ -28,6 +30,9 @@ const RULES: Rules = Rules {
     time_to_live: None,
     default_lock_time: seconds(2),
     max_lock_time: seconds(3),
+    grace: Duration::ZERO,
+    refresh_ahead: Duration::ZERO,
+    load_time: seconds(1000), // Longer than any round, so that nobody loads beside a loader.
     max: None,
     weigh: None,
 };
@@ -224,6 +229,55 @@ mod checker {
         assert!(history(0) && history(3));
         assert!(!history(4));
     }
+
+    #[test]
+    fn a_fill_from_before_an_invalidation_is_rejected() {
+        let history = |found, to, filled| {
+            explained(&[
+                (Op::Lookup(1), Response::LookedUp(Looked::Miss), 0, 1),
+                (Op::Invalidate, Response::Is(found), 2, to),
+                (Op::Fill(1, 7, Life::Default), filled, 4, 5),
+            ])
+        };
+        let refused = Response::Stored(Err(Refusal::Invalidated));
+        assert!(history(false, 3, refused) && history(false, 6, refused));
+        assert!(history(true, 6, stored(10)));
+        assert!(!history(false, 6, stored(10)) && !history(false, 3, stored(10)));
+    }
+
+    #[test]
+    fn a_fill_that_is_refused_for_nothing_is_rejected() {
+        let looked_up = (Op::Lookup(1), Response::LookedUp(Looked::Miss), 0, 1);
+        let fill = Op::Fill(1, 7, Life::Default);
+        assert!(explained(&[looked_up, (fill, stored(10), 2, 3)]));
+        assert!(!explained(&[
+            looked_up,
+            (fill, Response::Stored(Err(Refusal::Invalidated)), 2, 3)
+        ]));
+        let get = (Op::Get, Response::Value(Some(7)), 0, 3);
+        assert!(!explained(&[looked_up, get]), "from nowhere");
+    }
+
+    #[test]
+    fn who_waits_gets_what_is_loaded_and_who_comes_after_an_invalidation_does_not() {
+        let loaded = Response::Value(Some(7));
+        let history = |life, followed, invalidated| {
+            explained(&[
+                (Op::Join(1, 7), Response::Done, 0, 1),
+                (Op::Join(2, 8), loaded, followed, 9),
+                (Op::Invalidate, Response::Is(false), invalidated, invalidated + 1),
+                (Op::Conclude(1, 7, life), loaded, 6, 7),
+                (Op::Get, Response::Value(None), 8, 9),
+            ])
+        };
+        for life in [None, Some(Life::Default)] {
+            assert!(history(life, 2, 2) && history(life, 3, 2));
+            assert!(!history(life, 4, 2));
+        }
+        assert!(history(None, 6, 20), "it came while the load was under way");
+        assert!(!history(None, 8, 20), "nothing is there, and nobody loads");
+        assert!(!history(Some(Life::Default), 2, 20), "what was loaded is not there");
+    }
 }
 
 /// A small generator of random numbers; the same seed gives the same round, as far as the
@@ -268,9 +322,16 @@ enum Kind {
     CountOrInsert,
     Clear,
     Advance,
+    Lookup,
+    Mark,
+    Fill,
+    Load,
+    Invalidate,
+    MarkStale,
+    Fence,
 }
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 28] = [
     Kind::Read,
     Kind::ReadVersioned,
     Kind::ReadIfChanged,
@@ -292,6 +353,13 @@ const KINDS: [Kind; 21] = [
     Kind::CountOrInsert,
     Kind::Clear,
     Kind::Advance,
+    Kind::Lookup,
+    Kind::Mark,
+    Kind::Fill,
+    Kind::Load,
+    Kind::Invalidate,
+    Kind::MarkStale,
+    Kind::Fence,
 ];
 
 fn op<V: Value>(kind: Kind, known: &[Cas], dice: &mut Dice) -> Op {
@@ -339,12 +407,17 @@ fn op<V: Value>(kind: Kind, known: &[Cas], dice: &mut Dice) -> Op {
         Kind::Count | Kind::CountOrInsert => Op::Update(Change::Add(1)),
         Kind::Clear => Op::Clear,
         Kind::Advance => Op::Advance(short),
+        Kind::Invalidate => Op::Invalidate,
+        Kind::MarkStale => Op::MarkStale,
+        Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load | Kind::Fence => {
+            unreachable!("they have something to keep")
+        }
     }
 }
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
-/// An operation on `KEYS[.0]`; `Clear` and `Advance` concern all keys.
+/// An operation on `KEYS[.0]`; `Mark`, `Clear` and `Advance` concern all keys.
 type Done = (usize, Timed);
 
 /// One round: a cache, threads, and what they saw.
@@ -363,19 +436,31 @@ struct Round<V: Value> {
 impl<V: Value> Round<V> {
     fn new(dice: &mut Dice, threads: usize) -> Self {
         let clock = ManualClock::new();
-        let rules = Rules { time_to_live: dice.one_of(&[None, Some(seconds(2))]), ..RULES };
+        let rules = Rules {
+            time_to_live: dice.one_of(&[None, Some(seconds(2))]),
+            grace: dice.one_of(&[Duration::ZERO, seconds(1)]),
+            refresh_ahead: dice.one_of(&[Duration::ZERO, seconds(1)]),
+            ..RULES
+        };
         let mut builder = Cache::builder()
             .hasher(RandomState::new())
             .clock(clock.clone())
             .stripes(dice.one_of(&[1, 4]))
             .default_lock_time(rules.default_lock_time)
-            .max_lock_time(rules.max_lock_time);
+            .max_lock_time(rules.max_lock_time)
+            .grace(rules.grace)
+            .refresh_ahead(rules.refresh_ahead)
+            .load_time(rules.load_time);
         if let Some(life) = rules.time_to_live {
             builder = builder.time_to_live(life);
         }
         let start = clock.now();
         let cache = builder.build().expect("the settings are valid");
         let mut kinds = vec![Kind::Read, Kind::ReadVersioned];
+        if dice.below(2) == 0 {
+            kinds
+                .extend(dice.one_of(&[[Kind::Lookup, Kind::Fill], [Kind::Load, Kind::Invalidate]]));
+        }
         kinds.extend((0..1 + dice.below(5)).map(|_| dice.one_of(&KINDS)));
         let keys = 1 + dice.below(KEYS.len());
         let (most_ops, begun) = (48 / threads, Vec::new());
@@ -386,15 +471,73 @@ impl<V: Value> Round<V> {
 
     /// Carries out an operation and takes the time before and after.
     fn timed(&self, key: usize, op: Op) -> Timed {
-        let invoked = SystemClock.now();
-        let response = match op {
+        timed(op, || match op {
             Op::Advance(by) => {
                 self.clock.advance(by);
                 Response::Done
             }
             _ => execute(&self.cache, KEYS[key], &op, self.start),
+        })
+    }
+
+    /// An operation that hands out rights to fill, or uses them, or keeps others from it.
+    fn fill(
+        &self,
+        key: usize,
+        kind: Kind,
+        rights: &mut Rights<V>,
+        dice: &mut Dice,
+    ) -> Vec<(usize, Timed)> {
+        if kind == Kind::Fence {
+            return vec![rights.release().unwrap_or_else(|| rights.put_up_fence(&self.cache, key))];
+        }
+        let cache = &self.cache;
+        let number = rights.number();
+        let value = dice.below(1000) as u64;
+        let usable = rights.kept.iter().position(|(_, of, _)| of.is_none_or(|of| of == key));
+        let steps = match (kind, usable) {
+            (Kind::Load, _) => self.load(key, number, value, dice),
+            (Kind::Mark, _) => vec![timed(Op::Mark(number), || {
+                rights.kept.push((number, None, Right::Mark(cache.mark())));
+                Response::Done
+            })],
+            (Kind::Fill, Some(place)) => {
+                let (number, _, right) = rights.kept.swap_remove(place);
+                let (life, expiry) = (Life::Default, Expiry::Default);
+                let op = Op::Fill(number, value, life);
+                vec![timed(op, || fill(cache, KEYS[key], right, value, expiry))]
+            }
+            _ => vec![timed(Op::Lookup(number), || {
+                let (response, right) = look_up(cache, KEYS[key]);
+                rights.kept.extend(right.map(|right| (number, Some(key), right)));
+                response
+            })],
         };
-        Timed { op, response, invoked, returned: SystemClock.now() }
+        steps.into_iter().map(|timed| (key, timed)).collect()
+    }
+
+    /// A load is one operation until its loader is called, and one from there on.
+    fn load(&self, key: usize, number: u64, value: u64, dice: &mut Dice) -> Vec<Timed> {
+        let life = dice.one_of(&[None, Some(Life::Default), Some(Life::Default)]);
+        let brought = dice.one_of(&[None, Some((value, life)), Some((value, life))]);
+        let invoked = SystemClock.now();
+        let mut joined = None;
+        let loaded = get_or_load(&self.cache, KEYS[key], self.start, false, || {
+            joined = Some(SystemClock.now());
+            (0..dice.below(3)).for_each(|_| std::thread::yield_now());
+            brought
+        });
+        let returned = SystemClock.now();
+        let join = Op::Join(number, value);
+        let Some(called) = joined else {
+            return vec![Timed { op: join, response: Response::Value(loaded), invoked, returned }];
+        };
+        let (op, response) = match brought {
+            Some((value, life)) => (Op::Conclude(number, value, life), Response::Value(loaded)),
+            None => (Op::GiveUp(number), Response::Done),
+        };
+        let join = Timed { op: join, response: Response::Done, invoked, returned: called };
+        vec![join, Timed { op, response, invoked: called, returned }]
     }
 
     /// The first step on each key, before the threads start.
@@ -414,18 +557,25 @@ impl<V: Value> Round<V> {
             known[*key].extend(first.response.cas());
         }
         let count = 2 + dice.below(self.most_ops - 1);
-        let mut done = Vec::with_capacity(count);
-        for _ in 0..count {
+        let mut rights = Rights { given: 1000 * thread as u64, kept: Vec::new(), fence: None };
+        let mut done = Vec::with_capacity(count + 2);
+        while done.len() < count {
             let key = dice.below(self.keys);
             let mut kind = dice.one_of(&self.kinds);
             if kind == Kind::Advance && thread != 0 {
                 kind = Kind::Read;
             }
             let recent = &known[key][known[key].len().saturating_sub(3)..];
-            let timed = self.timed(key, op::<V>(kind, recent, &mut dice));
-            known[key].extend(timed.response.cas());
-            done.push((key, timed));
+            let steps = match kind {
+                Kind::Lookup | Kind::Mark | Kind::Fill | Kind::Load | Kind::Fence => {
+                    self.fill(key, kind, &mut rights, &mut dice)
+                }
+                _ => vec![(key, self.timed(key, op::<V>(kind, recent, &mut dice)))],
+            };
+            known[key].extend(steps.iter().filter_map(|(_, timed)| timed.response.cas()));
+            done.extend(steps);
         }
+        done.extend(rights.release());
         done
     }
 
@@ -444,7 +594,11 @@ impl<V: Value> Round<V> {
                 .filter(|(_, timed)| !gave_up(timed))
                 .map(|(_, timed)| *timed)
                 .collect();
-            if !is_linearizable(&State::new(self.rules), &history) {
+            let mut start = State::new(self.rules);
+            if self.keys > 1 {
+                start.fills.neighbours = u64::MAX; // Who shares a floor, and when, is not known.
+            }
+            if !is_linearizable(&start, &history) {
                 panic!("no order explains this with {:?}:\n{}", self.rules, listing(&history));
             }
             for cas in history.iter().filter_map(|timed| timed.response.cas()) {
@@ -455,8 +609,48 @@ impl<V: Value> Round<V> {
     }
 }
 
+/// Carries out `act` and takes the time before and after.
+fn timed(op: Op, act: impl FnOnce() -> Response) -> Timed {
+    let invoked = SystemClock.now();
+    let response = act();
+    Timed { op, response, invoked, returned: SystemClock.now() }
+}
+
+/// What a thread may fill with, each with its number and its key; marks are for all. And its fence.
+struct Rights<V: Value> {
+    given: u64,
+    kept: Vec<(u64, Option<usize>, Right)>,
+    fence: Option<(u64, usize, Fence<String, V, RandomState>)>,
+}
+
+impl<V: Value> Rights<V> {
+    fn number(&mut self) -> u64 {
+        self.given += 1;
+        self.given
+    }
+
+    /// For longer than any round.
+    fn put_up_fence(&mut self, cache: &Cache<String, V, RandomState>, key: usize) -> Done {
+        let (number, time) = (self.number(), seconds(1000));
+        let put_up = timed(Op::Fence(number, time), || {
+            self.fence = Some((number, key, cache.fence([KEYS[key]], time)));
+            Response::Done
+        });
+        (key, put_up)
+    }
+
+    fn release(&mut self) -> Option<Done> {
+        let (number, key, fence) = self.fence.take()?;
+        let released = timed(Op::Release(number), || {
+            fence.release();
+            Response::Done
+        });
+        Some((key, released))
+    }
+}
+
 fn concerns_all(op: &Op) -> bool {
-    matches!(op, Op::Clear | Op::Advance(_))
+    matches!(op, Op::Clear | Op::Advance(_) | Op::Mark(_))
 }
 
 /// An optimistic update that lost against another writer did nothing, and says so.

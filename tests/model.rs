@@ -67,4 +67,9 @@ setups! {
     weight_with_time_to_live_and_listener 10
     weight_in_many_stripes_and_listener 11
     weight_in_many_stripes_with_time_to_live 12
+    one_key_with_grace_and_refresh 13
+    many_stripes_with_refresh 14
+    constant_hash_with_grace_and_listener 15
+    few_entries_with_grace_and_listener 16
+    weight_in_many_stripes_with_grace 17
 }

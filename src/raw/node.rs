@@ -260,6 +260,11 @@ impl<K, V: 'static> Node<K, V> {
         }
     }
 
+    /// The deadline in a view without doubt, locked or not.
+    pub(crate) fn deadline(&self, view: &View<'_, V>) -> Option<Tick> {
+        self.record(view.times).map_or_else(|| unpack_expiry(view.times), |record| record.expires)
+    }
+
     /// The lock record that a value of `times` names.
     ///
     /// It is alive as long as the node or the guard that protects the reader (R5).

@@ -219,6 +219,13 @@ where
         unsafe { self.table().find(hash::low(hash), is_it) }.map(|(at, _)| at)
     }
 
+    /// Finds the place of an entry with this hash, without running user code.
+    pub(crate) fn find_hash(&self, hash: u64) -> Option<At> {
+        let low = hash::low(hash);
+        // SAFETY: [R2] the lock is held.
+        unsafe { self.table().find(low, |node| node.low_hash() == low) }.map(|(at, _)| at)
+    }
+
     /// The node at `at`, a place that `find` or `publish` gave under this lock.
     #[inline]
     fn node(&self, at: At) -> &Node<K, V> {

@@ -44,20 +44,6 @@ where
         })
     }
 
-    /// Takes the entry out, if there is one, and refuses fills from before.
-    fn expel(
-        &self,
-        held: &mut HeldStripe<'_, K, V>,
-        hash: u64,
-        entry: Option<&Live>,
-        now: &mut Now<'_>,
-    ) {
-        let Some(entry) = entry else { return self.raise_floor(held, hash) };
-        held.count(&Ok(()));
-        opens_lock(held, hash, entry, now);
-        self.take_out(held, entry.at, Cause::Removed);
-    }
-
     /// Makes the entries that `is_due` chooses absent, locked or not, and refuses all fills from
     /// before. Returns how many there were.
     pub(crate) fn invalidate_if(
@@ -126,6 +112,20 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    /// Takes the entry out, if there is one, and refuses fills from before.
+    fn expel(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        entry: Option<&Live>,
+        now: &mut Now<'_>,
+    ) {
+        let Some(entry) = entry else { return self.raise_floor(held, hash) };
+        held.count(&Ok(()));
+        opens_lock(held, hash, entry, now);
+        self.take_out(held, entry.at, Cause::Removed);
+    }
+
     /// [`fence`](Self::fence) around all keys.
     pub(crate) fn fence_all(&self, until: Tick) -> Result<Vec<Post>, Reentrant> {
         let fence = |stripe| {
@@ -168,10 +168,10 @@ where
     /// Takes out whoever has this hash: the key itself is not known here.
     fn expel_all(&self, held: &mut HeldStripe<'_, K, V>, hash: u64, now: &mut Now<'_>) {
         self.raise_floor(held, hash);
-        while let Some(at) = held.find(hash, |_| true) {
-            held.count(&Ok(()));
-            held.waiters.turn(hash, now);
-            self.take_out(held, at, Cause::Removed);
+        while let Some(at) = held.find_hash(hash) {
+            if let Some(entry) = self.settle(held, hash, at, now) {
+                self.expel(held, hash, Some(&entry), now);
+            }
         }
     }
 

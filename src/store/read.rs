@@ -171,7 +171,8 @@ where
         let standing = node.standing(&view, now);
         match standing {
             Standing::Live if !self.is_worth_noting(view.expires(), now) => {
-                let is_stale = self.shows_stale(view.expires(), now);
+                // A lock that has lapsed may hide the deadline from the view, but not from the node.
+                let is_stale = self.shows_stale(node.deadline(&view), now);
                 Some(Found { is_stale, ..Found::new(&view, false) })
             }
             Standing::Masked => Some(Found::new(&view, true)),

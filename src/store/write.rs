@@ -319,7 +319,8 @@ where
         old
     }
 
-    /// Removes the entry under `condition` and shows its last value to `take`, outside the lock.
+    /// Removes the entry under `condition` and shows its last value to `take`, outside the lock. Where
+    /// it shall be absent, there is nothing to remove, and nothing for a late fill to bring back.
     pub(crate) fn remove<Q, R>(
         &self,
         key: &Q,
@@ -334,8 +335,10 @@ where
         let value: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
             let admitted = admit(held, entry.as_ref(), condition, now);
-            held.count(&admitted);
-            if entry.is_none() && condition == Condition::Present {
+            if admitted.is_err() || entry.is_some() {
+                held.count(&admitted);
+            }
+            if entry.is_none() && matches!(condition, Condition::Present | Condition::Absent) {
                 self.raise_floor(held, hash); // A removal is an invalidation, whatever it finds.
             }
             admitted?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use caskade::{
-    Cache, Cas, Expiry, Fence, FillToken, Lookup, ManualClock, Refusal, Update, Versioned,
+    Cache, Cas, Expiry, Fence, FillToken, Lookup, ManualClock, Refusal, Retry, Update, Versioned,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,6 +42,9 @@ const REFUSED: &[(&str, Event)] = &[
     ("removed", |c, _| assert_eq!(c.remove(&1).expect("free"), None)),
     ("discarded", |c, _| assert!(!c.discard(&1).expect("free"))),
     ("updated away", |c, _| _ = c.update(1, |_| Update::Remove).expect("free")),
+    ("updated away in turns", |c, _| {
+        _ = c.fetch_update(1, Retry::attempts(1), |_| Update::Remove).expect("free");
+    }),
     ("written", |c, _| _ = store(c, "new")),
     ("added", |c, _| _ = c.add(1, "new".into()).expect("stored")),
     ("filled by another", |c, _| {

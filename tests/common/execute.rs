@@ -4,15 +4,18 @@
 //! that an update closure may read the cache but not write it.
 
 use std::cell::Cell;
+use std::future::ready;
 use std::hash::BuildHasher;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use caskade::{
-    Cache, CounterError, Expiry, KeyLock, LockError, Put, Refusal, Reread, Retry, Update,
-    Versioned, WriteError,
+    Cache, CounterError, Expiry, FillToken, KeyLock, Loaded, LockError, Lookup, Mark, Put, Refusal,
+    Reread, Retry, Update, Versioned, WriteError,
 };
 
-use super::model::{Change, Condition, Op, Response, Step, Taken};
+use super::model::{Change, Condition, Life, Looked, Op, Response, Step, Taken};
 
 /// A type of values, each of which stands for a number.
 pub(crate) trait Value: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
@@ -121,7 +124,8 @@ impl Value for String {
 
 /// Carries out `op` on `key`. `start` is the instant from which the model counts the time.
 ///
-/// `Advance` concerns the clock, which only the caller has.
+/// `Advance` concerns the clock, which only the caller has, and so it is with the tokens, marks, loads
+/// and fences that some operations hand out or take.
 pub(crate) fn execute<V: Value, S: BuildHasher>(
     cache: &Cache<String, V, S>,
     key: &str,
@@ -237,6 +241,17 @@ pub(crate) fn execute<V: Value, S: BuildHasher>(
             let made = V::count_or_insert(cache, own(), Step::Decrement, delta, initial, expiry);
             Response::CountedOrMade(made.map(counted))
         }
+        Op::Invalidate => Response::Is(cache.invalidate(key)),
+        Op::RemoveIf { odd, breaks_locks } => {
+            let is_due = |_: &String, value: &V| (value.number() % 2 == 1) == odd;
+            if breaks_locks {
+                cache.invalidate_if(is_due);
+            } else {
+                cache.retain(|key, value| !is_due(key, value));
+            }
+            Response::Done
+        }
+        Op::MarkStale => Response::Is(cache.mark_stale(key)),
         Op::Clear => {
             cache.clear();
             Response::Done
@@ -250,7 +265,76 @@ pub(crate) fn execute<V: Value, S: BuildHasher>(
             Response::Done
         }
         Op::Advance(_) => unreachable!("the caller moves the clock"),
+        Op::Lookup(_) | Op::Mark(_) | Op::Fill(..) => unreachable!("the caller keeps the rights"),
+        Op::Join(..) | Op::Conclude(..) | Op::GiveUp(_) => unreachable!("the caller is the loader"),
+        Op::Fence(..) | Op::Release(_) => unreachable!("the caller keeps the fences"),
     }
+}
+
+/// What a fill is made with.
+pub(crate) enum Right {
+    Token(FillToken),
+    Mark(Mark),
+}
+
+pub(crate) fn look_up<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+) -> (Response, Option<Right>) {
+    let (looked, token) = match cache.lookup(key) {
+        Lookup::Hit(found) => (Looked::Hit(numbered(found)), None),
+        Lookup::Stale(found, token) => (Looked::Stale(numbered(found), token.is_some()), token),
+        Lookup::Miss(token) => (Looked::Miss, Some(token)),
+    };
+    (Response::LookedUp(looked), token.map(Right::Token))
+}
+
+pub(crate) fn fill<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+    right: Right,
+    value: u64,
+    expiry: Expiry,
+) -> Response {
+    let own = || (key.to_owned(), V::of(value));
+    let (key, value) = own();
+    let stored = match (right, expiry) {
+        (Right::Token(token), Expiry::Default) => cache.fill(token, key, value),
+        (Right::Token(token), _) => cache.fill_with(token, key, value, expiry),
+        (Right::Mark(mark), Expiry::Default) => cache.fill_since(&mark, key, value),
+        (Right::Mark(mark), _) => cache.fill_since_with(&mark, key, value, expiry),
+    };
+    Response::Stored(stored.map_err(given_back(own())))
+}
+
+/// What `load` brings when it is called, if it is: a value with its life, or without one if it is not
+/// to be stored; nothing if it fails.
+pub(crate) fn get_or_load<V: Value, S: BuildHasher>(
+    cache: &Cache<String, V, S>,
+    key: &str,
+    start: Instant,
+    is_async: bool,
+    load: impl FnOnce() -> Option<(u64, Option<Life>)>,
+) -> Option<u64> {
+    let load = |_: &str| {
+        let (value, life) = load().ok_or(())?;
+        let value = V::of(value);
+        Ok(match life.map(|life| life.expiry(start)) {
+            None => Loaded::uncached(value),
+            Some(Expiry::Default) => Loaded::new(value),
+            Some(expiry) => Loaded::new(value).expiry(expiry),
+        })
+    };
+    let loaded: Result<V, ()> = if is_async {
+        let loading = pin!(cache.try_get_or_load_async(key, |key| ready(load(key))));
+        match loading.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(loaded) => loaded,
+            Poll::Pending => panic!("nobody else loads"),
+        }
+    } else {
+        cache.try_get_or_load(key, load)
+    };
+    loaded.ok().map(|value| value.number())
 }
 
 /// What a lock attempt came to, in the model's terms.

@@ -9,9 +9,13 @@
 //! cache evicts is not its business either: whoever runs it says so. It knows nothing of stripes,
 //! memory, waiting or statistics.
 
+mod fills;
+
 use std::time::{Duration, Instant};
 
 use caskade::{Cas, Cause, CounterError, Expiry, LockError, Refusal, UnlockError, Updated};
+
+pub(crate) use fills::Fills;
 
 /// The settings that the rules depend on.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +23,9 @@ pub(crate) struct Rules {
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) default_lock_time: Duration,
     pub(crate) max_lock_time: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) refresh_ahead: Duration,
+    pub(crate) load_time: Duration,
     /// The bound, if there is one: of the number of entries, or of their weight.
     pub(crate) max: Option<u64>,
     pub(crate) weigh: Option<fn(u64) -> u32>,
@@ -75,7 +82,12 @@ pub(crate) enum Step {
     CheckedDecrement,
 }
 
-/// One call, on one key. `Advance`, `Clear`, `SetBound` and `ExpireDue` concern all keys.
+/// One call, on one key. `Mark`, `RemoveIf`, `Advance`, `Clear`, `SetBound` and `ExpireDue` concern
+/// all keys.
+///
+/// A load is two operations, because others come in between: `Join` up to the moment at which the
+/// loader is called, if it is, and `Conclude` or `GiveUp` from its end. Those who call number what
+/// they get: tokens, marks, loads and fences.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Get,
@@ -111,6 +123,26 @@ pub(crate) enum Op {
     Count(Step, u64),
     IncrementOrInsert(u64, u64, Life),
     DecrementOrInsert(u64, u64, Life),
+    /// Hands out the token with this number, if any.
+    Lookup(u64),
+    Mark(u64),
+    /// With the token of this number, or since the mark.
+    Fill(u64, u64, Life),
+    /// `get_or_load`, with a loader that will bring this value.
+    Join(u64, u64),
+    /// The loader has brought the value; without a life it is not to be stored.
+    Conclude(u64, u64, Option<Life>),
+    /// The loader has failed.
+    GiveUp(u64),
+    Invalidate,
+    /// `invalidate_if` or `retain`: what is odd, or what is even, goes.
+    RemoveIf {
+        odd: bool,
+        breaks_locks: bool,
+    },
+    MarkStale,
+    Fence(u64, Duration),
+    Release(u64),
     Clear,
     SetBound(u64),
     ExpireDue,
@@ -137,7 +169,17 @@ pub(crate) enum Response {
     Remaining(Option<Duration>),
     Counted(Result<(u64, Cas), CounterError>),
     CountedOrMade(Result<(u64, Cas), Refusal>),
+    LookedUp(Looked),
     Done,
+}
+
+/// What a look-up found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Looked {
+    Hit((u64, Option<Cas>)),
+    /// Whether the refresh is the caller's to make.
+    Stale((u64, Option<Cas>), bool),
+    Miss,
 }
 
 /// What a caller learns with a lock.
@@ -164,9 +206,34 @@ impl Response {
                 _ => None,
             },
             Self::Updated(Ok(updated), _) => updated.cas(),
+            Self::LookedUp(_) => self.seen(),
             _ => None,
         }
     }
+
+    /// The stamp that it shows of what was there before.
+    fn seen(&self) -> Option<Cas> {
+        match *self {
+            Self::Versioned(found) => found.and_then(|(_, cas)| cas),
+            Self::LookedUp(Looked::Hit((_, cas)) | Looked::Stale((_, cas), _)) => cas,
+            Self::Updated(Ok(Updated::Kept(cas)), _) => cas,
+            Self::Stored(Err(refusal))
+            | Self::Removed(Err(refusal))
+            | Self::Discarded(Err(refusal))
+            | Self::Touched(Err(refusal)) => match refusal {
+                Refusal::Exists { current } => current,
+                Refusal::Changed { current } => Some(current),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Stands for a stamp that nobody has seen: a fresh one that should have been handed out, or that of
+/// an entry that somebody wrote without learning it.
+pub(crate) fn unseen() -> Cas {
+    Cas::try_from(1).expect("one is a stamp")
 }
 
 /// One key: its entry, the time, and every stamp it ever had.
@@ -183,14 +250,21 @@ pub(crate) struct State {
     pub(crate) expired: Option<Entry>,
     /// What the last operation made leave, and why.
     pub(crate) gone: Option<(Entry, Cause)>,
-    /// Versions and tokens, in the order they were drawn.
+    /// Whether it stored a value.
+    pub(crate) stored: bool,
+    /// Versions and tokens, in the order in which they were seen.
     pub(crate) drawn: Vec<Cas>,
+    pub(crate) fills: Fills,
+    /// Whether a load is refused that may be, where nobody sees whether it was.
+    pub(crate) refuses_loads: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
     pub(crate) value: u64,
     pub(crate) stamp: Cas,
+    /// How many fills had begun when the stamp was drawn.
+    pub(crate) written: u64,
     pub(crate) weight: u32,
     pub(crate) expires: Option<Duration>,
     /// Stays after a lapse, because the token does.
@@ -215,20 +289,25 @@ impl State {
             entry: None,
             expired: None,
             gone: None,
+            stored: false,
             drawn: Vec::new(),
+            fills: Fills::default(),
+            refuses_loads: false,
         }
     }
 
     /// Applies an operation. The error is what the rules say should have been observed; a stamp of
     /// one in it stands for any fresh one. The state is then of no more use.
     pub(crate) fn apply(&mut self, op: &Op, observed: &Response) -> Result<(), Response> {
-        self.gone = None;
-        let expected = self.respond(*op, observed.cas());
+        (self.gone, self.stored) = (None, false);
+        self.learn(observed.seen());
+        let expected = self.respond(*op, observed);
         self.expire();
         if expected == *observed { Ok(()) } else { Err(expected) }
     }
 
-    fn respond(&mut self, op: Op, offered: Option<Cas>) -> Response {
+    fn respond(&mut self, op: Op, observed: &Response) -> Response {
+        let offered = observed.cas();
         match op {
             Op::Get | Op::Read | Op::GetMany => Response::Value(self.value()),
             Op::ContainsKey => Response::Is(self.entry.is_some()),
@@ -288,7 +367,42 @@ impl State {
             Op::DecrementOrInsert(delta, initial, life) => {
                 self.count_or_insert(Step::Decrement, delta, initial, life, offered)
             }
+            Op::Lookup(number) => self.look_up(number, observed),
+            Op::Mark(number) => {
+                self.fills.begin(number);
+                Response::Done
+            }
+            Op::Fill(number, value, life) => self.fill(number, value, life, observed),
+            Op::Join(number, value) => self.join(number, value, observed),
+            Op::Conclude(number, value, life) => {
+                self.conclude(number, value, life);
+                Response::Value(Some(value))
+            }
+            Op::GiveUp(number) => {
+                self.fills.finish(number);
+                Response::Done
+            }
+            Op::Invalidate => Response::Is(self.take_out().is_some()),
+            Op::RemoveIf { odd, breaks_locks } => {
+                self.fills.raise_floor();
+                let is_due = self.value().is_some_and(|value| (value % 2 == 1) == odd);
+                if is_due && (breaks_locks || self.held().is_none()) {
+                    self.take_out();
+                }
+                Response::Done
+            }
+            Op::MarkStale => Response::Is(self.mark_stale()),
+            Op::Fence(number, time) => {
+                self.take_out();
+                self.fills.put_up_fence(number, self.reading() + time);
+                Response::Done
+            }
+            Op::Release(number) => {
+                self.fills.take_away_fences(|fence, _| fence == number);
+                Response::Done
+            }
             Op::Clear => {
+                self.fills.raise_floor();
                 // What is expired and still there is cleared as well.
                 let left = self.entry.take().or(self.expired.take());
                 self.gone = left.map(|entry| (entry, Cause::Cleared));
@@ -337,8 +451,16 @@ impl State {
         let now = self.now;
         let is_over = |entry: &mut Entry| entry.expires.is_some_and(|at| at <= now);
         if let Some(entry) = self.entry.take_if(is_over) {
+            self.fills.forget(&entry);
             self.expired = Some(entry);
         }
+        self.fills.take_away_fences(|_, until| until <= now);
+    }
+
+    /// The cache makes room. What has expired and is still there may go as well.
+    pub(crate) fn evict(&mut self) -> Option<Entry> {
+        let gone = self.entry.take().or(self.expired.take());
+        gone.inspect(|entry| self.fills.forget(entry))
     }
 
     fn weigh(&self, value: u64) -> u32 {
@@ -361,7 +483,14 @@ impl State {
                 self.drawn.push(fresh);
                 fresh
             }
-            _ => Cas::try_from(1).expect("one is a stamp"),
+            _ => unseen(),
+        }
+    }
+
+    /// Whoever sees the stamp of an entry first tells what it is.
+    fn learn(&mut self, seen: Option<Cas>) {
+        if let Some(entry) = self.entry.filter(|entry| seen.is_some() && entry.stamp == unseen()) {
+            self.entry = Some(Entry { stamp: self.draw(seen), ..entry });
         }
     }
 
@@ -388,7 +517,7 @@ impl State {
 
     fn deadline(&self, life: Life) -> Option<Duration> {
         let at = match (life, self.entry) {
-            (Life::Keep, Some(entry)) => entry.expires,
+            (Life::Keep, Some(entry)) => return entry.expires,
             (Life::Default | Life::Keep, _) => {
                 self.rules.time_to_live.and_then(|life| self.reading().checked_add(life))
             }
@@ -396,13 +525,16 @@ impl State {
             (Life::After(life), _) => self.reading().checked_add(life),
             (Life::At(at), _) => Some(at),
         };
-        at.filter(|&at| at < END_OF_TIME)
+        let in_time = |at: &Duration| *at < END_OF_TIME;
+        at.filter(in_time).and_then(|at| at.checked_add(self.rules.grace)).filter(in_time)
     }
 
     /// Every write ends the key's lock, held or lapsed.
     fn store(&mut self, value: u64, expires: Option<Duration>, offered: Option<Cas>) -> Cas {
-        let (stamp, weight) = (self.draw(offered), self.weigh(value));
-        let old = self.entry.replace(Entry { value, stamp, weight, expires, lock: None });
+        let (stamp, written, weight) = (self.draw(offered), self.fills.begun, self.weigh(value));
+        let entry = Entry { value, stamp, written, weight, expires, lock: None };
+        let old = self.entry.replace(entry);
+        self.stored = true;
         self.gone = old.map(|old| (old, Cause::Replaced));
         self.expired = None;
         stamp
@@ -422,11 +554,16 @@ impl State {
     }
 
     fn remove(&mut self, condition: Condition) -> Result<u64, Refusal> {
+        if self.entry.is_none() && condition == Condition::Present {
+            self.fills.raise_floor();
+        }
         self.admit(condition)?;
         self.take_out().map(|entry| entry.value).ok_or(Refusal::Absent)
     }
 
+    /// Takes the entry out, locked or not. Fills from before come late, whether or not it was there.
     fn take_out(&mut self) -> Option<Entry> {
+        self.fills.raise_floor();
         let entry = self.entry.take();
         self.gone = entry.map(|entry| (entry, Cause::Removed));
         entry
@@ -443,12 +580,14 @@ impl State {
         let entry = self.entry.ok_or(Refusal::Absent)?;
         let expires = self.deadline(life);
         let changes = expires != entry.expires;
-        let stamp = if changes { self.draw(offered) } else { entry.stamp };
+        let is_news = changes || entry.stamp == unseen();
+        let stamp = if is_news { self.draw(offered) } else { entry.stamp };
+        let written = if changes { self.fills.begun } else { entry.written };
         // A touch that changes nothing is no write: it leaves the token of a lapsed lock alone,
         // unless it was what opened the entry.
         let token = entry.lock.map(|lock| Condition::Unchanged(lock.token));
         let lock = if changes || Some(condition) == token { None } else { entry.lock };
-        self.entry = Some(Entry { stamp, expires, lock, ..entry });
+        self.entry = Some(Entry { stamp, written, expires, lock, ..entry });
         Ok((entry.value, stamp))
     }
 
@@ -541,7 +680,7 @@ impl State {
         };
         let value = value.ok_or(CounterError::OutOfRange)?;
         let stamp = self.draw(offered);
-        self.entry = Some(Entry { value, stamp, lock: None, ..entry });
+        self.entry = Some(Entry { value, stamp, written: self.fills.begun, lock: None, ..entry });
         Ok((value, stamp))
     }
 

@@ -7,6 +7,8 @@
 //! The model cannot know whom a full cache evicts. It is told by the removal listener, or else by a
 //! look at every key after every step; what is checked is that it had to be.
 
+mod fill_steps;
+
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -17,8 +19,9 @@ use caskade::{BuildError, Cache, Cas, Cause, Clock, KeyLock, ManualClock};
 
 use crate::common::execute::{Value, execute, locked_response};
 use crate::common::model::{
-    Change, Condition, Entry, Life, Lock, Op, Response, Rules, State, Step,
+    Change, Condition, Entry, Life, Lock, Op, Response, Rules, State, Step, unseen,
 };
+use fill_steps::Kept;
 
 /// One step of a script: what to do, to which key, and with what.
 pub(crate) type Bytes = [u8; 8];
@@ -29,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) stripes: usize,
     pub(crate) keys: usize,
     pub(crate) time_to_live: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) refresh_ahead: Duration,
     /// Whether all keys have the same hash.
     pub(crate) constant_hash: bool,
     pub(crate) bound: Bound,
@@ -48,14 +53,18 @@ const PLAIN: Setup = Setup {
     stripes: 1,
     keys: 4,
     time_to_live: None,
+    grace: Duration::ZERO,
+    refresh_ahead: Duration::ZERO,
     constant_hash: false,
     bound: Bound::None,
     listens: false,
 };
 const LIFE: Option<Duration> = Some(seconds(20));
+const STALE: Setup =
+    Setup { time_to_live: LIFE, grace: seconds(10), refresh_ahead: seconds(5), ..PLAIN };
 
 /// The setups that scripts run under.
-pub(crate) const SETUPS: [Setup; 13] = [
+pub(crate) const SETUPS: [Setup; 18] = [
     PLAIN,
     Setup { stripes: 64, ..PLAIN },
     Setup { time_to_live: LIFE, ..PLAIN },
@@ -71,6 +80,12 @@ pub(crate) const SETUPS: [Setup; 13] = [
     // Most values are heavier than the share of a stripe.
     Setup { stripes: 4, keys: 12, bound: Bound::Weight(24), listens: true, ..PLAIN },
     Setup { stripes: 4, keys: 12, bound: Bound::Weight(24), time_to_live: LIFE, ..PLAIN },
+    // Alone, a key's fills are refused for its own sake only.
+    Setup { keys: 1, ..STALE },
+    Setup { stripes: 64, grace: Duration::ZERO, ..STALE },
+    Setup { constant_hash: true, refresh_ahead: Duration::ZERO, listens: true, ..STALE },
+    Setup { keys: 8, bound: Bound::Entries(4), listens: true, ..STALE },
+    Setup { stripes: 4, keys: 12, bound: Bound::Weight(24), ..STALE },
 ];
 
 /// What values weigh where weight is bounded: up to twelve, which is more than some bounds.
@@ -161,6 +176,13 @@ struct Told {
     cause: Cause,
 }
 
+impl Told {
+    /// Whether it is told of this entry.
+    fn is_of(&self, entry: &Entry) -> bool {
+        self.value == entry.value && (entry.stamp == self.cas || entry.stamp == unseen())
+    }
+}
+
 /// Whose need for room may have made others go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Need {
@@ -179,6 +201,7 @@ struct Runner<V: Value, S: BuildHasher> {
     keys: Vec<String>,
     states: Vec<State>,
     held: Vec<Held<V, S>>,
+    kept: Kept<V, S>,
     /// Stamps and tokens that some key had or has.
     pool: Vec<Cas>,
     drawn: HashSet<Cas>,
@@ -204,6 +227,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             time_to_live: setup.time_to_live,
             default_lock_time: seconds(9),
             max_lock_time: seconds(15),
+            grace: setup.grace,
+            refresh_ahead: setup.refresh_ahead,
+            load_time: seconds(5),
             max: match setup.bound {
                 Bound::None => None,
                 Bound::Entries(max) | Bound::Weight(max) => Some(max),
@@ -216,7 +242,10 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             .clock(clock.clone())
             .stripes(setup.stripes)
             .default_lock_time(rules.default_lock_time)
-            .max_lock_time(rules.max_lock_time);
+            .max_lock_time(rules.max_lock_time)
+            .grace(rules.grace)
+            .refresh_ahead(rules.refresh_ahead)
+            .load_time(rules.load_time);
         if let Some(life) = rules.time_to_live {
             builder = builder.time_to_live(life);
         }
@@ -241,6 +270,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             keys: (0..setup.keys).map(|index| format!("key {index}")).collect(),
             states: vec![State::new(rules); setup.keys],
             held: Vec::new(),
+            kept: Kept::default(),
             pool: Vec::new(),
             drawn: HashSet::new(),
             foreign,
@@ -260,7 +290,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         self.finish();
     }
 
-    /// The kinds of steps: on a bare key, through a held `KeyLock`, on all keys.
+    /// The kinds of steps: on a bare key, through a held `KeyLock`, on all keys, and about fills.
     fn step(&mut self, bytes: Bytes) {
         let [kind, key, ..] = bytes;
         let key = usize::from(key) % self.keys.len();
@@ -274,6 +304,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             64..=75 => self.read_across(key, bytes),
             76..=79 => self.expire_due(),
             80..=87 => self.set_bound(u64::from(bytes[2] % 24)),
+            88..=139 => self.fill_step(key, bytes),
             _ => {
                 let op = self.op(key, bytes);
                 self.apply(key, op);
@@ -305,7 +336,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     fn check(&mut self, key: usize, op: Op, response: Response) {
         self.done.push((key, op, response));
         self.listen();
-        if self.next_expiry(key) == self.states[key].expired.map(|entry| entry.stamp) {
+        let overdue = self.states[key].expired;
+        if overdue.is_some_and(|entry| self.next_expiry(key).is_some_and(|told| told.is_of(&entry)))
+        {
             self.expect_expiry(key);
         }
         let drawn = self.states[key].drawn.len();
@@ -314,7 +347,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         }
         let state = &self.states[key];
         let weight = state.entry.or(state.expired).map(|entry| entry.weight);
-        self.grew = state.drawn.len() > drawn && weight > self.weighed[key];
+        self.grew = state.stored && weight > self.weighed[key];
         self.unevicted = self.load();
         for &fresh in &self.states[key].drawn[drawn..] {
             assert!(self.drawn.insert(fresh), "{fresh:?} was another key's already\n{self:?}");
@@ -323,9 +356,9 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
             self.pool.push(cas);
         }
         if let Some((entry, cause)) = self.states[key].gone.filter(|_| self.setup.listens) {
-            let expected = Told { key, value: entry.value, cas: entry.stamp, cause };
             let told = self.take_told(key);
-            assert_eq!(told, Some(expected), "told by the last step\n{self:?}");
+            let is_it = told.as_ref().is_some_and(|told| told.cause == cause && told.is_of(&entry));
+            assert!(is_it, "told {told:?}, not {cause:?} of {entry:?}\n{self:?}");
         }
         self.expect_expiry(key);
     }
@@ -340,10 +373,10 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         self.told.remove(index)
     }
 
-    /// The stamp of what expired, if that is the next that is told of `key`.
-    fn next_expiry(&self, key: usize) -> Option<Cas> {
+    /// The expiry that is the next that is told of `key`, if it is one.
+    fn next_expiry(&self, key: usize) -> Option<&Told> {
         let next = self.told.iter().find(|told| told.key == key)?;
-        (next.cause == Cause::Expired).then_some(next.cas)
+        (next.cause == Cause::Expired).then_some(next)
     }
 
     /// If the next that is told of `key` is an expiry, it must be one.
@@ -351,8 +384,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         if self.next_expiry(key).is_some() {
             let told = self.take_told(key).expect("found just now");
             let expired = self.states[key].expired.take();
-            let expected = expired.map(|entry| (entry.value, entry.stamp));
-            assert_eq!(Some((told.value, told.cas)), expected, "{told:?} has expired\n{self:?}");
+            let is_it = expired.is_some_and(|entry| told.is_of(&entry));
+            assert!(is_it, "{told:?}, but {expired:?} has expired\n{self:?}");
         }
     }
 
@@ -408,11 +441,8 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
         let key = told.key;
         assert_ne!(need, Need::Key(key), "a write evicts its own key\n{self:?}");
         let state = &mut self.states[key];
-        // Who has expired and is still there may be evicted as well.
-        let gone = state.entry.take().or(state.expired.take());
-        let expected = gone.map(|entry| (entry.value, entry.stamp));
-        assert_eq!(expected, Some((told.value, told.cas)), "{told:?}\n{self:?}");
-        let gone = gone.expect("compared just now");
+        let gone = state.evict().filter(|gone| told.is_of(gone));
+        let gone = gone.unwrap_or_else(|| panic!("{told:?}\n{self:?}"));
         assert_ne!(gone.weight, 0, "what weighs nothing is pinned: {told:?}\n{self:?}");
         // Without a listener it is not known who went first.
         if self.setup.listens {
@@ -712,7 +742,7 @@ impl<V: Value, S: BuildHasher> Runner<V, S> {
     fn stamp(&self, key: usize, choice: u8, which: u8) -> Cas {
         let entry = self.states[key].entry;
         let stamp = match choice % 16 {
-            0..=5 => entry.map(|entry| entry.stamp),
+            0..=5 => entry.map(|entry| entry.stamp).filter(|&stamp| stamp != unseen()),
             6..=10 => entry.and_then(|entry| entry.lock).map(|lock| lock.token),
             11..=12 => self.pool.iter().rev().nth(usize::from(which)).copied(),
             13..=14 => self.states[key].drawn.iter().rev().nth(usize::from(which) % 8).copied(),

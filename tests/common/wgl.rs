@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::common::model::{Entry, Op, Response, State};
+use crate::common::model::{Entry, Fills, Op, Response, State};
 
 /// A finished operation.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +27,9 @@ pub(crate) fn is_linearizable(start: &State, history: &[Timed]) -> bool {
     explain(start, history, 0, &mut HashSet::new())
 }
 
-/// What is left to explain: the operations done so far, as a set, and what they made of the entry.
-/// The time and the stamps drawn follow from the set.
-type Position = (u64, Option<Entry>);
+/// What is left to explain: the operations done so far, as a set, and what they made of the entry and
+/// its fills. The time and the stamps drawn follow from the set.
+type Position = (u64, Option<Entry>, Fills);
 
 /// Whether the operations that are not in `done` can follow on `state`. `dead` remembers the
 /// positions from which they cannot.
@@ -38,21 +38,26 @@ fn explain(state: &State, history: &[Timed], done: u64, dead: &mut HashSet<Posit
     let Some(first_return) = open().map(|index| history[index].returned).min() else {
         return true;
     };
-    if dead.contains(&(done, state.entry)) {
+    let position = (done, state.entry, state.fills.clone());
+    if dead.contains(&position) {
         return false;
     }
     // What began after another one had returned cannot come before it.
     for index in open().filter(|&index| history[index].invoked <= first_return) {
-        for reading in readings(state.now, history, done, index) {
+        let readings = readings(state.now, history, done, index);
+        for (reading, refuses_loads) in readings.flat_map(|at| [(at, false), (at, true)]) {
+            if refuses_loads && !matches!(history[index].op, Op::Conclude(..)) {
+                continue; // That makes no difference.
+            }
             let mut next = state.clone();
-            next.reading = Some(reading);
+            (next.reading, next.refuses_loads) = (Some(reading), refuses_loads);
             let allowed = next.apply(&history[index].op, &history[index].response).is_ok();
             if allowed && explain(&next, history, done | 1 << index, dead) {
                 return true;
             }
         }
     }
-    dead.insert((done, state.entry));
+    dead.insert(position);
     false
 }
 
