@@ -236,9 +236,11 @@ where
             return Ok(Updated::Kept(own.or(found.and_then(|found| found.cas))));
         }
         Update::Remove => {
-            let Some(seen) = seen else { return Ok(Updated::Kept(None)) };
-            return match store.remove(&key, Condition::Unchanged(seen), |_| ()) {
+            // Also if there is nothing to remove: fills from before are refused.
+            let condition = seen.map_or(Condition::Absent, Condition::Unchanged);
+            return match store.remove(&key, condition, |_| ()) {
                 Ok(()) => Ok(Updated::Removed),
+                Err(Refusal::Absent) if seen.is_none() => Ok(Updated::Kept(None)),
                 Err(refusal) => Err((refusal, key)),
             };
         }

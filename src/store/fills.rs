@@ -152,15 +152,18 @@ impl<V> Fills<V> {
         });
     }
 
-    /// The flight that brings the key's value, if one is under way whose value may still be stored.
+    /// The flight that brings the key's value, if one is under way whose value may still be stored:
+    /// the key's entry, if there is one, was last `written` before it began.
     pub(super) fn under_way(
         &self,
         id: KeyId,
+        written: Option<u64>,
         now: Tick,
     ) -> Option<(Option<&Arc<Flight<V>>>, Tick)> {
         let load = self.0.as_ref()?.loads.iter().find(|load| load.id == id)?;
         let since = Since { hash: id.hash, stamp: load.number };
-        let is_good = load.until > now && self.check(since).is_ok();
+        let is_newest = written.is_none_or(|stamp| stamp < load.number);
+        let is_good = is_newest && load.until > now && self.check(since).is_ok();
         is_good.then_some((load.flight.as_ref(), load.until))
     }
 

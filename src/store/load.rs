@@ -104,7 +104,8 @@ where
             if !found.is_stale {
                 return Ok(LookedUp::Hit(found));
             }
-            if held.fills.under_way(id, now.get()).is_some() {
+            let written = Some(held.stamp(entry.at));
+            if held.fills.under_way(id, written, now.get()).is_some() {
                 return Ok(LookedUp::Stale(found, None));
             }
             let until = self.load_deadline(now);
@@ -126,8 +127,9 @@ where
         let role = self.locked(id.hash, |held, now| {
             self.settle_fences(held, now);
             let entry = self.live(held, id.hash, is(key), now);
+            let written = entry.as_ref().map(|entry| held.stamp(entry.at));
             let found = entry.map(|entry| self.found(held, &entry, guard, now));
-            let under_way = held.fills.under_way(id, now.get());
+            let under_way = held.fills.under_way(id, written, now.get());
             match (found, under_way) {
                 (Some(found), _) if !found.is_stale => return Ok(Role::Take(found)),
                 (Some(found), Some(_)) => return Ok(Role::Take(found)),
