@@ -108,8 +108,7 @@ where
             if held.fills.under_way(id, written, now.get()).is_some() {
                 return Ok(LookedUp::Stale(found, None));
             }
-            let until = self.load_deadline(now);
-            held.fills.begin(id, since.stamp, until, None);
+            held.fills.begin(id, since.stamp, self.load_span(now), None);
             Ok(LookedUp::Stale(found, Some(since)))
         });
         let never = Since { hash: id.hash, stamp: 0 };
@@ -142,8 +141,7 @@ where
                 return Ok(Role::Alone);
             }
             let since = Since { hash: id.hash, stamp: held.next_stamp() };
-            let until = self.load_deadline(now);
-            held.fills.begin(id, since.stamp, until, Some(Arc::clone(&flight)));
+            held.fills.begin(id, since.stamp, self.load_span(now), Some(Arc::clone(&flight)));
             held.tally.rare.loads += 1;
             Ok(Role::Lead(Lead { store: self, since, flight: Arc::clone(&flight), is_over: false }))
         });
@@ -156,8 +154,9 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    fn load_deadline(&self, now: &mut Now<'_>) -> Tick {
-        now.get().saturating_add(self.settings.load_time)
+    /// From now until others may load as well.
+    fn load_span(&self, now: &mut Now<'_>) -> (Tick, Tick) {
+        (now.get(), now.get().saturating_add(self.settings.load_time))
     }
 
     /// Whether the entry that must go at `latest` is due for a refresh.
@@ -202,23 +201,24 @@ where
     {
         let condition = Condition::Since(self.since);
         let stored = expiry.map(|expiry| self.store.put(key, value.clone(), condition, expiry));
-        if stored.is_none_or(|stored| stored.is_err()) {
-            self.withdraw(); // Refused, the value is the caller's all the same.
-        }
-        // The stripe does not know the flight any more, so nobody joins those who wait.
-        let is_awaited = Arc::strong_count(&self.flight) > 1;
+        // Refused, the value is the caller's all the same.
+        let is_withdrawn = stored.is_some_and(|stored| stored.is_ok()) || self.withdraw();
+        // If the stripe does not know the flight any more, nobody joins those who wait. If it does,
+        // nothing lands, because the stripe must not be the last to drop a value.
+        let is_awaited = is_withdrawn && Arc::strong_count(&self.flight) > 1;
         self.flight.end(is_awaited.then(|| value.clone()));
         self.is_over = true;
         value
     }
 
-    /// Nobody finds the load under way any more.
-    fn withdraw(&self) {
-        // Refused only inside an update closure; the lead lapses then.
-        let _ = self.store.locked(self.since.hash, |held, _| {
+    /// Nobody finds the load under way any more. Refused only inside an update closure; then those
+    /// who find it find that its flight is over.
+    fn withdraw(&self) -> bool {
+        let withdrawn = self.store.locked(self.since.hash, |held, _| {
             held.fills.finish(self.since);
             Ok::<_, Reentrant>(())
         });
+        withdrawn.is_ok()
     }
 }
 

@@ -164,6 +164,11 @@ impl<'s, V: Send> Caller<'s, V> {
         self.future.wakes()
     }
 
+    /// What it gets, if its next turn is on this thread.
+    pub(crate) fn value_here(mut self) -> V {
+        self.future.poll().expect("it needs no more turns")
+    }
+
     /// What it gets at last.
     pub(crate) fn value(mut self) -> V {
         self.poll_elsewhere();
