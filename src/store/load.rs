@@ -69,6 +69,16 @@ pub(crate) struct Follower<'s, K, V, S> {
     alarms: Alarms,
 }
 
+/// Tells flights apart as long as they are held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FlightId(usize);
+
+impl FlightId {
+    fn of<V>(flight: &Arc<Flight<V>>) -> Self {
+        Self(Arc::as_ptr(flight).addr())
+    }
+}
+
 /// What came of waiting.
 pub(crate) enum Outcome<V> {
     Landed(Arc<V>),
@@ -179,6 +189,10 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    pub(crate) fn flight(&self) -> FlightId {
+        FlightId::of(&self.flight)
+    }
+
     /// Runs a piece of the loader.
     pub(crate) fn run<R>(&self, piece: impl FnOnce() -> R) -> R {
         let _running = self.running();
@@ -251,6 +265,10 @@ where
 {
     fn new(store: &'s Store<K, V, S>, flight: Arc<Flight<V>>, until: Tick) -> Self {
         Self { store, flight, until, place: None, alarms: Alarms::default() }
+    }
+
+    pub(crate) fn flight(&self) -> FlightId {
+        FlightId::of(&self.flight)
     }
 
     /// What has come of waiting; `waker` is woken when there is something.
