@@ -99,9 +99,10 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some(found) = self.get(key, guard).filter(|found| !found.is_stale) {
-            return LookedUp::Hit(found);
-        }
+        let stale = match self.get(key, guard) {
+            Some(found) if !found.is_stale => return LookedUp::Hit(found),
+            other => other,
+        };
         let id = KeyId::new(self.hash(key), key);
         let looked_up: Result<_, Reentrant> = self.locked(id.hash, |held, now| {
             self.settle_fences(held, now);
@@ -121,8 +122,10 @@ where
             held.fills.begin(id, since.stamp, self.load_span(now), None);
             Ok(LookedUp::Stale(found, Some(since)))
         });
-        let never = Since { hash: id.hash, stamp: 0 };
-        looked_up.unwrap_or(LookedUp::Miss(never))
+        looked_up.unwrap_or_else(|Reentrant| match stale {
+            Some(found) => LookedUp::Stale(found, None),
+            None => LookedUp::Miss(Since { hash: id.hash, stamp: 0 }),
+        })
     }
 
     /// Finds out who loads `key`.
@@ -155,7 +158,10 @@ where
             held.tally.rare.loads += 1;
             Ok(Role::Lead(Lead { store: self, since, flight: Arc::clone(&flight), is_over: false }))
         });
-        role.unwrap_or_else(|Reentrant| Role::Alone)
+        role.unwrap_or_else(|Reentrant| match self.peek(id.hash, key, guard) {
+            Some(stale) => Role::Take(stale),
+            None => Role::Alone,
+        })
     }
 }
 
