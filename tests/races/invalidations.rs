@@ -2,6 +2,7 @@
 
 use caskade::{Expiry, Fence, Retry, Update};
 
+use crate::loads::token;
 use crate::scene::{GRACE, KEY, LIFE, ROOM, Row, SECOND, Scene};
 
 pub(crate) struct Invalidation<V: Row> {
@@ -181,37 +182,41 @@ pub(crate) fn invalidations<V: Row>() -> Vec<Invalidation<V>> {
             changes.commit();
         }),
         // Fences.
-        done("fence, released", |s| {
-            let fence = s.cache.fence([&KEY], SECOND);
-            s.commit();
-            fence.release();
-        }),
+        done("fence, released", |s| within(s, s.cache.fence([&KEY], SECOND), Fence::release)),
         done("fence, lapsed", |s| {
-            std::mem::forget(s.cache.fence([&KEY], SECOND));
-            s.commit();
-            s.clock.advance(SECOND);
+            within(s, s.cache.fence([&KEY], SECOND), |fence| lapse(s, fence))
         }),
-        done("fence_all, released", |s| {
-            let fence = s.cache.fence_all(SECOND);
-            s.commit();
-            fence.release();
-        }),
+        done("fence_all, released", |s| within(s, s.cache.fence_all(SECOND), Fence::release)),
         done("fence_all, lapsed", |s| {
-            std::mem::forget(s.cache.fence_all(SECOND));
-            s.commit();
-            s.clock.advance(SECOND);
+            within(s, s.cache.fence_all(SECOND), |fence| lapse(s, fence))
         }),
-        lasting("fence, standing", |s| {
-            let fence = s.cache.fence([&KEY], SECOND);
-            s.commit();
-            fence
-        }),
-        lasting("fence_all, standing", |s| {
-            let fence = s.cache.fence_all(SECOND);
-            s.commit();
-            fence
-        }),
+        lasting("fence, standing", |s| within(s, s.cache.fence([&KEY], SECOND), |fence| fence)),
+        lasting("fence_all, standing", |s| within(s, s.cache.fence_all(SECOND), |fence| fence)),
     ]
+}
+
+/// The row changes within a fence. Others read it before it does, and store it then, or after the end.
+fn within<V: Row, R>(
+    s: &Scene<V>,
+    fence: Fence<u32, V>,
+    end: impl FnOnce(Fence<u32, V>) -> R,
+) -> R {
+    let (mark, early, late) = (s.cache.mark(), token(s), token(s));
+    assert_eq!(s.newcomer().value().version(), s.version(), "a fence keeps nobody from loading");
+    let old = s.row();
+    s.cache.fill(early, KEY, old.clone()).unwrap_err();
+    s.commit();
+    assert_eq!(s.cache.get(&KEY).map(|seen| seen.version()), None, "nor lets it be stored");
+    let ended = end(fence);
+    s.cache.fill(late, KEY, old.clone()).unwrap_err();
+    s.cache.fill_since(&mark, KEY, old).unwrap_err();
+    ended
+}
+
+/// Nobody releases the fence.
+fn lapse<V: Row>(s: &Scene<V>, fence: Fence<u32, V>) {
+    std::mem::forget(fence);
+    s.clock.advance(SECOND);
 }
 
 fn insert_briefly<V: Row>(s: &Scene<V>) {

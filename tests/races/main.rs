@@ -14,7 +14,8 @@
 //!
 //! The other modules have what does not fit into a table: writes that land within updates
 //! ([`writes`]), leaders and followers that go away ([`walkouts`]), user code that panics
-//! ([`panics`]), and loads of many keys that overlap ([`batches`]).
+//! ([`panics`]), loads of many keys that overlap ([`batches`]), and what does not make a stale value
+//! fresh ([`staleness`]).
 //!
 //! Nothing here sleeps or hopes for a schedule. Loaders call back at each moment, futures are polled
 //! by hand, another thread is spawned where one is needed and runs to its end, and time is a
@@ -30,6 +31,7 @@ mod invalidations;
 mod loads;
 mod panics;
 mod scene;
+mod staleness;
 mod table;
 mod walkouts;
 mod writes;

@@ -231,6 +231,26 @@ fn panics_once(
     has_panicked
 }
 
+#[test]
+fn a_transaction_that_panics_at_one_key_invalidates_the_others() {
+    for is_committed in [true, false] {
+        for calls in 0..4 {
+            let cache = cache(false);
+            let mut changes = cache.transaction();
+            for key in 0..4 {
+                cache.insert(Key(key), Value(key)).unwrap();
+                changes.invalidate(Key(key));
+            }
+            TRAP.set(Some((Point::KeyHash, calls)));
+            let end = || if is_committed { changes.commit() } else { drop(changes) };
+            assert!(catch_unwind(AssertUnwindSafe(end)).is_err(), "its caller hears of it");
+            assert!(TRAP.take().is_none());
+            assert_eq!(cache.len(), 1, "only the key that panicked is left; {is_committed}");
+            cache.validate();
+        }
+    }
+}
+
 /// Panics when it is woken, or when it is dropped for good.
 struct Touchy {
     panics_when_woken: bool,

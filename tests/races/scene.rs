@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use caskade::{Cache, ManualClock};
+use caskade::{Cache, Lookup, ManualClock, Session, Update, Versioned};
 
 use crate::polling::Polled;
 
@@ -57,6 +57,8 @@ impl Row for String {
     }
 }
 
+pub(crate) type Pinned<'s, V> = Session<'s, u32, V, ahash::RandomState>;
+
 pub(crate) struct Scene<V: Row> {
     pub(crate) cache: Cache<u32, V>,
     pub(crate) clock: ManualClock,
@@ -102,18 +104,20 @@ impl<V: Row> Scene<V> {
     }
 
     /// What each kind of reader that does not load finds under the key.
-    pub(crate) fn readers(&self) -> Vec<(&'static str, Option<V>)> {
+    pub(crate) fn readers(&self, session: &Pinned<'_, V>) -> Vec<(&'static str, Option<V>)> {
         let cache = &self.cache;
-        let session = cache.pin();
+        let in_iteration = cache.iter().find(|(key, _)| *key == KEY);
+        let looked_up = match cache.lookup(&KEY) {
+            Lookup::Hit(value) => Some(value.into_value()),
+            Lookup::Stale(..) | Lookup::Miss(_) => None,
+        };
         vec![
             ("get", cache.get(&KEY)),
-            ("get_with_cas", cache.get_with_cas(&KEY).map(caskade::Versioned::into_value)),
+            ("get_with_cas", cache.get_with_cas(&KEY).map(Versioned::into_value)),
             ("read", cache.read(&KEY, V::clone)),
             ("get_many", cache.get_many(&[0, KEY]).swap_remove(1)),
-            (
-                "iter",
-                cache.iter().find(|(key, _)| *key == KEY).map(|(_, value)| value.into_value()),
-            ),
+            ("iter", in_iteration.map(|(_, value)| value.into_value())),
+            ("lookup", looked_up),
             ("Session::get", session.get(&KEY).map(|value| V::clone(&value))),
             ("update", self.seen_by_update()),
         ]
@@ -123,7 +127,7 @@ impl<V: Row> Scene<V> {
         let mut seen = None;
         let look = |value: Option<&V>| {
             seen = value.cloned();
-            caskade::Update::Keep
+            Update::Keep
         };
         self.cache.update(KEY, look).expect("the key is not locked");
         seen

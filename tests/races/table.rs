@@ -8,7 +8,7 @@ use caskade::Fence;
 
 use crate::invalidations::{Act, Invalidation, Needs, invalidations};
 use crate::loads::{Finds, Load, Moment, loads};
-use crate::scene::{Caller, KEY, Row, Scene};
+use crate::scene::{Caller, KEY, Pinned, Row, Scene};
 
 /// Whether somebody else wants the row between the invalidation and the end of the load. Who does
 /// stores the new row, which would hide that the old one might have been stored.
@@ -81,11 +81,13 @@ impl<V: Row> Cell<'_, V> {
     fn run(&self) {
         let scene = Scene::new(self.has_grace());
         self.load.prepare(&scene);
+        // Pinned before everything, it sees no more than others.
+        let session = scene.cache.pin();
         let (mut early, mut fence) = (None, None);
         let left = (self.load.run)(&scene, &mut |moment| {
             if moment == self.moment {
                 early = self.load.is_shared.then(|| scene.newcomer());
-                fence = self.invalidate(&scene);
+                fence = self.invalidate(&scene, &session);
             }
         });
         assert_eq!(left.version(), scene.last_read(), "it is left with what it has read");
@@ -95,15 +97,15 @@ impl<V: Row> Cell<'_, V> {
         if self.moment == Moment::WhenItIsStored {
             let stored = scene.cache.get(&KEY).expect("nothing speaks against it");
             assert_eq!(stored.version(), scene.last_read());
-            fence = self.invalidate(&scene);
+            fence = self.invalidate(&scene, &session);
         }
-        self.check_readers(&scene);
+        self.check_readers(&scene, &session);
         drop(fence);
-        self.check_readers(&scene);
-        self.check_afterlife(&scene);
+        self.check_readers(&scene, &session);
+        self.check_afterlife(&scene, &session);
     }
 
-    fn invalidate(&self, scene: &Scene<V>) -> Option<Fence<u32, V>> {
+    fn invalidate(&self, scene: &Scene<V>, session: &Pinned<'_, V>) -> Option<Fence<u32, V>> {
         let fence = match self.invalidation.act {
             Act::Done(act) => {
                 act(scene);
@@ -111,19 +113,12 @@ impl<V: Row> Cell<'_, V> {
             }
             Act::Lasting(act) => Some(act(scene)),
         };
-        self.check_readers(scene);
+        self.check_readers(scene, session);
         if self.meanwhile == Meanwhile::Newcomer {
             let late = scene.newcomer();
-            assert!(
-                !late.waits(),
-                "who comes after an invalidation does not wait for the old load"
-            );
-            assert_eq!(
-                late.value().version(),
-                scene.version(),
-                "who comes after it gets the new row"
-            );
-            self.check_readers(scene);
+            assert!(!late.waits(), "a newcomer waits for the old load");
+            assert_eq!(late.value().version(), scene.version(), "a newcomer gets an old row");
+            self.check_readers(scene, session);
         }
         fence
     }
@@ -135,20 +130,20 @@ impl<V: Row> Cell<'_, V> {
     }
 
     /// Nobody sees what is older than the row, unless it is known for stale.
-    fn check_readers(&self, scene: &Scene<V>) {
+    fn check_readers(&self, scene: &Scene<V>, session: &Pinned<'_, V>) {
         if self.invalidation.is_gentle && self.has_grace() {
             return;
         }
-        for (reader, seen) in scene.readers() {
+        for (reader, seen) in scene.readers(session) {
             let is_old = seen.is_some_and(|seen| seen.version() < scene.version());
             assert!(!is_old, "{reader} sees an old row");
         }
     }
 
     /// Afterwards everything is as ever: the next one loads, and it is stored.
-    fn check_afterlife(&self, scene: &Scene<V>) {
+    fn check_afterlife(&self, scene: &Scene<V>, session: &Pinned<'_, V>) {
         assert_eq!(scene.newcomer().value().version(), scene.version());
-        for (reader, seen) in scene.readers() {
+        for (reader, seen) in scene.readers(session) {
             let seen = seen.map(|seen| seen.version());
             assert_eq!(seen, Some(scene.version()), "{reader} sees the row that was stored");
         }
@@ -163,7 +158,7 @@ fn a_load_that_nothing_speaks_against_is_stored() {
         load.prepare(&scene);
         let left = (load.run)(&scene, &mut |_| ());
         assert_eq!(left.version(), 2, "{}", load.name);
-        for (reader, seen) in scene.readers() {
+        for (reader, seen) in scene.readers(&scene.cache.pin()) {
             assert_eq!(seen.map(|seen| seen.version()), Some(2), "{}: {reader}", load.name);
         }
         scene.cache.validate();
