@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Barrier;
 use std::thread;
 
-use caskade::Cache;
+use caskade::{Cache, ManualClock};
 
 use crate::guarded::guarded;
 use crate::polling::Polled;
@@ -153,7 +153,9 @@ fn only_the_key_that_was_invalidated_is_not_stored() {
 #[test]
 fn pairs_that_are_made_on_demand_may_ask_for_their_own_keys() {
     guarded(|| {
-        let cache: Cache<u32, u32> = Cache::new();
+        // Whoever waits for himself waits until this clock moves.
+        let builder = Cache::<u32, u32>::builder().clock(ManualClock::new());
+        let cache = builder.build().unwrap();
         let values = cache.get_many_or_load(&[1, 2], |_| {
             [1, 2].into_iter().map(|key| (key, cache.get_or_load(&key, |key| 10 * key) + 1))
         });

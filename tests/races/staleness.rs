@@ -2,7 +2,7 @@
 
 use caskade::{Cache, Expiry, Lookup, ManualClock, Update};
 
-use crate::scene::{GRACE, KEY, LIFE, SECOND};
+use crate::scene::{GRACE, KEY, LIFE, SECOND, elsewhere};
 
 type Use = (&'static str, fn(&Cache<u32, u64>));
 
@@ -65,4 +65,27 @@ fn inside_an_update_a_stale_value_is_seen_and_nobody_may_refresh_it() {
     };
     cache.update(2, look).unwrap();
     assert!(matches!(cache.lookup(&KEY), Lookup::Stale(_, Some(_))), "it is still to be refreshed");
+}
+
+#[test]
+fn a_stale_value_is_refreshed_by_one_and_served_to_the_others() {
+    let cache = Cache::builder().grace(GRACE).build().unwrap();
+    cache.insert(KEY, 1).unwrap();
+    cache.mark_stale(&KEY);
+    let others = || {
+        assert_eq!(cache.get_or_load(&KEY, |_| unreachable!("somebody is at it")), 1);
+        assert_eq!(cache.get_many_or_load(&[KEY], |_| [(KEY, 9)]), [Some(1)]);
+        assert!(matches!(cache.lookup(&KEY), Lookup::Stale(value, None) if *value == 1));
+    };
+    let refreshed = cache.get_or_load(&KEY, |_| {
+        elsewhere(others);
+        2
+    });
+    assert_eq!((refreshed, cache.get(&KEY)), (2, Some(2)));
+    cache.mark_stale(&KEY);
+    let Lookup::Stale(_, Some(token)) = cache.lookup(&KEY) else { unreachable!("it is stale") };
+    assert_eq!(cache.get_or_load(&KEY, |_| unreachable!("somebody is at it")), 2);
+    cache.fill(token, KEY, 3).unwrap();
+    assert_eq!(cache.get(&KEY), Some(3));
+    cache.validate();
 }

@@ -5,14 +5,16 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::sync::mpsc;
+use std::pin::Pin;
+use std::sync::{Arc, mpsc};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use caskade::{Cache, Clock, Lookup, ManualClock, Update};
+use caskade::{Cache, Clock, Loaded, Lookup, ManualClock, Update};
 
 use crate::guarded::guarded;
+use crate::polling::Polled;
 use crate::scene::{Caller, KEY, LOAD_TIME, Scene, elsewhere, pause};
 
 /// How often a slow loader is pending.
@@ -218,7 +220,7 @@ const ENDS: [(&str, fn(&ManualClock, Leader<'_>), u64); 3] = [
     ),
 ];
 
-type Leader<'c> = crate::polling::Polled<std::pin::Pin<Box<dyn Future<Output = u64> + 'c>>>;
+type Leader<'c> = Polled<Pin<Box<dyn Future<Output = u64> + 'c>>>;
 
 #[test]
 fn a_thread_that_waits_for_a_future_is_woken() {
@@ -298,4 +300,50 @@ fn loads_that_nobody_ends_do_not_pile_up() {
     (500..5000).for_each(abandon);
     assert!(scene.cache.stats().overhead_bytes <= before);
     scene.cache.validate();
+}
+
+#[test]
+fn a_load_that_ends_leaves_nothing_behind() {
+    let cache: Cache<u32, Arc<()>> = Cache::builder().stripes(1).build().unwrap();
+    let value = Arc::new(());
+    let end_badly = |key: u32| {
+        let failed = cache.try_get_or_load(&key, |_| Err::<Arc<()>, _>("down"));
+        assert!(failed.is_err());
+        // Refused, but somebody waits for it.
+        let mut early = Polled::new(cache.get_or_load_async(&key, async |_| Arc::default()));
+        cache.get_or_load(&key, |_| {
+            assert!(elsewhere(|| early.poll()).is_none());
+            cache.invalidate(&key);
+            Arc::clone(&value)
+        });
+        assert!(early.poll().is_some());
+    };
+    end_badly(0);
+    let before = cache.stats().overhead_bytes;
+    (1..1000).for_each(end_badly);
+    assert_eq!(cache.stats().overhead_bytes, before);
+    assert_eq!(Arc::strong_count(&value), 1, "nobody keeps what was not stored");
+    cache.validate();
+}
+
+#[test]
+fn a_late_leader_does_not_end_the_load_of_its_successor() {
+    for fails in [true, false] {
+        let scene = Scene::<u64>::new(false);
+        let load = async |_: &u32| {
+            pause().await;
+            if fails { Err("down") } else { Ok(Loaded::uncached(1)) }
+        };
+        let mut late = Polled::new(scene.cache.try_get_or_load_async(&KEY, load));
+        assert!(late.poll().is_none());
+        scene.clock.advance(LOAD_TIME);
+        let mut successor = LEADERS[0].1(&scene);
+        successor.poll_elsewhere();
+        assert!(late.poll().is_some());
+        let newcomer = scene.newcomer();
+        assert!(newcomer.waits(), "the successor is still at it");
+        (0..STEPS).for_each(|_| successor.poll_elsewhere());
+        assert_eq!((successor.value(), newcomer.value()), (2, 2));
+        scene.cache.validate();
+    }
 }
