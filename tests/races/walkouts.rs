@@ -307,15 +307,16 @@ fn a_load_that_ends_leaves_nothing_behind() {
     let cache: Cache<u32, Arc<()>> = Cache::builder().stripes(1).build().unwrap();
     let value = Arc::new(());
     let end_badly = |key: u32| {
-        let failed = cache.try_get_or_load(&key, |_| Err::<Arc<()>, _>("down"));
+        let failed = cache.try_get_or_load(&(2 * key), |_| Err::<Arc<()>, _>("down"));
         assert!(failed.is_err());
-        // Refused, but somebody waits for it.
+        // Not to be stored, but somebody waits for it.
+        let key = 2 * key + 1;
         let mut early = Polled::new(cache.get_or_load_async(&key, async |_| Arc::default()));
-        cache.get_or_load(&key, |_| {
+        let load = |_: &u32| {
             assert!(elsewhere(|| early.poll()).is_none());
-            cache.invalidate(&key);
-            Arc::clone(&value)
-        });
+            Ok::<_, Infallible>(Loaded::uncached(Arc::clone(&value)))
+        };
+        assert!(cache.try_get_or_load(&key, load).is_ok());
         assert!(early.poll().is_some());
     };
     end_badly(0);
