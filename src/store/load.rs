@@ -122,7 +122,7 @@ where
             held.fills.begin(id, since.stamp, self.load_span(now), None);
             Ok(LookedUp::Stale(found, Some(since)))
         });
-        looked_up.unwrap_or_else(|Reentrant| match stale {
+        looked_up.unwrap_or(match stale {
             Some(found) => LookedUp::Stale(found, None),
             None => LookedUp::Miss(Since { hash: id.hash, stamp: 0 }),
         })

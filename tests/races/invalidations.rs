@@ -184,11 +184,11 @@ pub(crate) fn invalidations<V: Row>() -> Vec<Invalidation<V>> {
         // Fences.
         done("fence, released", |s| within(s, s.cache.fence([&KEY], SECOND), Fence::release)),
         done("fence, lapsed", |s| {
-            within(s, s.cache.fence([&KEY], SECOND), |fence| lapse(s, fence))
+            within(s, s.cache.fence([&KEY], SECOND), |fence| lapse(s, fence));
         }),
         done("fence_all, released", |s| within(s, s.cache.fence_all(SECOND), Fence::release)),
         done("fence_all, lapsed", |s| {
-            within(s, s.cache.fence_all(SECOND), |fence| lapse(s, fence))
+            within(s, s.cache.fence_all(SECOND), |fence| lapse(s, fence));
         }),
         lasting("fence, standing", |s| within(s, s.cache.fence([&KEY], SECOND), |fence| fence)),
         lasting("fence_all, standing", |s| within(s, s.cache.fence_all(SECOND), |fence| fence)),

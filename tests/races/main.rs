@@ -21,6 +21,8 @@
 //! by hand, another thread is spawned where one is needed and runs to its end, and time is a
 //! `ManualClock`.
 
+#![expect(clippy::unwrap_used, reason = "the tables of a test are tests too")]
+
 #[path = "../support/guarded.rs"]
 mod guarded;
 #[path = "../support/polling.rs"]

@@ -207,7 +207,9 @@ impl Clock for Watched {
 }
 
 /// What becomes of the leader a thread waits for, and what the thread gets in the end.
-const ENDS: [(&str, fn(&ManualClock, Leader<'_>), u64); 3] = [
+type End = (&'static str, fn(&ManualClock, Leader<'_>), u64);
+
+const ENDS: [End; 3] = [
     ("lands", |_, mut leader| assert_eq!(leader.poll(), Some(1)), 1),
     ("dropped", |_, leader| drop(leader), 2),
     (

@@ -8,8 +8,10 @@ use caskade::{Cache, Expiry, Put, Retry, Update, Updated};
 use crate::guarded::guarded;
 use crate::scene::{KEY, SECOND};
 
-/// What a write makes of an entry with the value 0.
-type Write = (&'static str, fn(&Cache<u32, u64>), Option<u64>);
+type Act = fn(&Cache<u32, u64>);
+
+/// A write, and what it makes of an entry with the value 0.
+type Write = (&'static str, Act, Option<u64>);
 
 const WRITES: [Write; 17] = [
     ("insert", |c| _ = c.insert(KEY, 100).unwrap(), Some(100)),
@@ -139,12 +141,12 @@ fn a_write_from_inside_update_is_refused() {
 
 #[test]
 fn a_write_during_a_load_wins() {
-    let writes: [(&str, fn(&Cache<u32, u64>)); 6] = [
+    let writes: [(&str, Act); 6] = [
         ("insert", |c| _ = c.insert(KEY, 100).unwrap()),
         ("add", |c| _ = c.add(KEY, 100).unwrap()),
         ("put", |c| _ = c.put(KEY, 100, Put::new()).unwrap()),
         ("increment_or_insert", |c| {
-            _ = c.increment_or_insert(KEY, 1, 100, Expiry::Default).unwrap()
+            _ = c.increment_or_insert(KEY, 1, 100, Expiry::Default).unwrap();
         }),
         ("update", |c| _ = c.update(KEY, |_| Update::Put(100)).unwrap()),
         ("fetch_update", |c| {
