@@ -54,6 +54,15 @@ fn a_use_does_not_make_a_stale_value_fresh() {
 }
 
 #[test]
+fn a_touch_says_that_a_value_is_good() {
+    let cache = Cache::builder().grace(GRACE).build().unwrap();
+    cache.insert(KEY, 1).unwrap();
+    cache.mark_stale(&KEY);
+    cache.touch(&KEY, Expiry::After(LIFE)).unwrap();
+    assert!(matches!(cache.lookup(&KEY), Lookup::Hit(value) if *value == 1));
+}
+
+#[test]
 fn inside_an_update_a_stale_value_is_seen_and_nobody_may_refresh_it() {
     let cache = Cache::builder().grace(GRACE).build().unwrap();
     cache.insert(KEY, 1).unwrap();
