@@ -92,7 +92,7 @@ where
     ///     Ok(ids.iter().map(row).collect())
     /// }
     ///
-    /// let users = Cache::new();
+    /// let users: Cache<u32, String> = Cache::new();
     /// let found = users.try_get_many_or_load(&[7, 8], query)?;
     /// assert_eq!(found[1].as_deref(), Some("user 8"));
     /// # Ok::<(), Error>(())
