@@ -183,13 +183,13 @@ pub(crate) fn invalidations<V: Row>() -> Vec<Invalidation<V>> {
         }),
         // Fences.
         done("fence, released", |s| {
-            within(s, s.cache.fence([&KEY], SECOND), |fence| _ = fence.release())
+            within(s, s.cache.fence([&KEY], SECOND), drop);
         }),
         done("fence, lapsed", |s| {
             within(s, s.cache.fence([&KEY], SECOND), |fence| lapse(s, fence));
         }),
         done("fence_all, released", |s| {
-            within(s, s.cache.fence_all(SECOND), |fence| _ = fence.release())
+            within(s, s.cache.fence_all(SECOND), drop);
         }),
         done("fence_all, lapsed", |s| {
             within(s, s.cache.fence_all(SECOND), |fence| lapse(s, fence));

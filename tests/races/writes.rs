@@ -41,7 +41,7 @@ const WRITES: [Write; 17] = [
     ("clear", |c| c.clear(), None),
     ("retain", |c| assert_eq!(c.retain(|_, _| false), 1), None),
     ("drain", |c| assert_eq!(c.drain().count(), 1), None),
-    ("fence", |c| _ = c.fence([&KEY], SECOND).release(), None),
+    ("fence", |c| drop(c.fence([&KEY], SECOND)), None),
 ];
 
 fn cache() -> Cache<u32, u64> {
