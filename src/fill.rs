@@ -163,7 +163,7 @@ impl<V> Lookup<V> {
 ///     })
 /// }
 ///
-/// let cache = Cache::new();
+/// let cache: Cache<u32, Option<String>> = Cache::new();
 /// assert_eq!(cache.try_get_or_load(&1, load)?.as_deref(), Some("ada"));
 /// assert_eq!(cache.try_get_or_load(&2, load)?, None);
 /// assert_eq!(cache.get(&2), Some(None)); // so the next one need not ask

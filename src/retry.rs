@@ -236,6 +236,7 @@ where
             return Ok(Updated::Kept(own.or(found.and_then(|found| found.cas))));
         }
         Update::Remove => {
+            // Also if there is nothing to remove: fills from before are refused.
             let condition = seen.map_or(Condition::Absent, Condition::Unchanged);
             return match store.remove(&key, condition, |_| ()) {
                 Ok(()) => Ok(Updated::Removed),

@@ -182,12 +182,29 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            while self.all || !self.keys.is_empty() {
-                swallow_panic(|| self.apply());
-            }
-        } else {
-            self.apply();
+        let rest = Rest(self);
+        if !std::thread::panicking() {
+            rest.0.apply();
+        }
+    }
+}
+
+/// What is left when a key's `Hash` or `Eq` has panicked. Invalidated all the same when this drops.
+struct Rest<'t, K, V, S>(&'t mut Transaction<K, V, S>)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher;
+
+impl<K, V, S> Drop for Rest<'_, K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn drop(&mut self) {
+        while self.0.all || !self.0.keys.is_empty() {
+            swallow_panic(|| self.0.apply());
         }
     }
 }

@@ -28,7 +28,8 @@ where
     /// them, and to nobody else until it is used or the [load time](crate::CacheBuilder::load_time) is
     /// over.
     ///
-    /// Called from inside an update closure, a miss comes with a token that lets nothing in.
+    /// Called from inside an update closure, a miss comes with a token that lets nothing in, and a stale
+    /// value with none.
     ///
     /// # Panics
     ///

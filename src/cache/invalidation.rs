@@ -133,7 +133,8 @@ where
     /// Makes the entry of `key` stale and says whether there was one: it is served for the
     /// [grace time](crate::CacheBuilder::grace) at most, while somebody refreshes it.
     ///
-    /// In a cache without grace time, and if it is locked, it goes at once.
+    /// In a cache without grace time, and if it is locked, it goes at once. A [`touch`](Self::touch)
+    /// says that the value is good, and makes it fresh again.
     ///
     /// # Concurrency
     ///

@@ -1,6 +1,6 @@
 //! Loading many keys at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hash};
@@ -9,7 +9,7 @@ use std::pin::pin;
 use equivalent::Equivalent;
 
 use super::loading::{Begun, wait};
-use crate::store::{Follower, Lead, Outcome, block_on};
+use crate::store::{FlightId, Follower, Lead, Outcome, block_on};
 use crate::{Cache, Loaded, epoch};
 
 impl<K, V, S> Cache<K, V, S>
@@ -27,8 +27,8 @@ where
     /// # Concurrency
     ///
     /// Each key as in [`get_or_load`](Self::get_or_load): those that somebody else is loading already
-    /// are waited for, after `load` has returned. If another caller's load fails, `load` is called once
-    /// more.
+    /// are waited for, after `load` has returned and its last pair has been taken. If another caller's
+    /// load fails, `load` is called once more.
     ///
     /// # Panics
     ///
@@ -92,7 +92,7 @@ where
     ///     Ok(ids.iter().map(row).collect())
     /// }
     ///
-    /// let users = Cache::new();
+    /// let users: Cache<u32, String> = Cache::new();
     /// let found = users.try_get_many_or_load(&[7, 8], query)?;
     /// assert_eq!(found[1].as_deref(), Some("user 8"));
     /// # Ok::<(), Error>(())
@@ -110,7 +110,7 @@ where
         let mut batch = Batch::new(self, keys);
         while batch.begin() {
             if let Some(asked) = batch.asked() {
-                let brought = batch.run(|| load(&asked))?;
+                let brought = batch.run(|| load(&asked).map(Vec::from_iter))?;
                 batch.settle(brought);
             }
             while let Some((place, follower)) = batch.followers.pop() {
@@ -165,7 +165,9 @@ where
         while batch.begin() {
             if let Some(asked) = batch.asked() {
                 let mut loading = pin!(batch.run(|| load(&asked)));
-                let piece = poll_fn(|context| batch.run(|| loading.as_mut().poll(context)));
+                let piece = poll_fn(|context| {
+                    batch.run(|| loading.as_mut().poll(context).map_ok(Vec::from_iter))
+                });
                 let brought = piece.await?;
                 batch.settle(brought);
             }
@@ -244,26 +246,34 @@ where
     }
 
     /// Stores what the loader has brought, and gives up on what it has not.
-    fn settle<L: Into<Loaded<V>>>(&mut self, brought: impl IntoIterator<Item = (K, L)>) {
+    fn settle<L: Into<Loaded<V>>>(&mut self, brought: Vec<(K, L)>) {
         let hash = |key: &Q| self.cache.store.hash(key);
-        let mut leads = HashMap::<u64, Vec<_>>::new();
+        let mut asked = HashMap::<u64, Vec<_>>::new();
         for (place, lead) in std::mem::take(&mut self.leads) {
-            leads.entry(hash(self.keys[place])).or_default().push((place, Some(lead)));
+            asked.entry(hash(self.keys[place])).or_default().push((place, Some(lead)));
         }
         for place in std::mem::take(&mut self.alone) {
-            leads.entry(hash(self.keys[place])).or_default().push((place, None));
+            asked.entry(hash(self.keys[place])).or_default().push((place, None));
         }
         for (key, loaded) in brought {
-            let Some(asked) = leads.get_mut(&self.cache.store.hash(&key)) else { continue };
+            let Some(asked) = asked.get_mut(&self.cache.store.hash(&key)) else { continue };
             let is_it = |(place, _): &(usize, _)| self.keys[*place].equivalent(&key);
-            let Some(found) = asked.iter().position(is_it) else { continue };
-            let (place, lead) = asked.swap_remove(found);
-            let loaded = loaded.into();
-            self.values[place] = Some(match lead {
-                Some(lead) => lead.conclude(key, loaded.value, loaded.expiry),
-                None => loaded.value,
-            });
+            let (loaded, mut led) = (loaded.into(), None);
+            while let Some(found) = asked.iter().position(is_it) {
+                match asked.swap_remove(found) {
+                    (place, Some(lead)) => led = Some((place, lead)),
+                    (place, None) => self.values[place] = Some(loaded.value.clone()),
+                }
+            }
+            if let Some((place, lead)) = led {
+                self.values[place] = Some(lead.conclude(key, loaded.value, loaded.expiry));
+            }
         }
+        // Whoever waits for one of these in this very batch has its answer.
+        let missing =
+            asked.values().flatten().filter_map(|(_, lead)| Some(lead.as_ref()?.flight()));
+        let missing: HashSet<FlightId> = missing.collect();
+        self.followers.retain(|(_, follower)| !missing.contains(&follower.flight()));
     }
 
     /// Takes what has come of waiting.

@@ -53,7 +53,8 @@ where
     /// A hit takes no lock. `load` runs in the caller's thread and under no lock, and may use the
     /// cache. Waiting for another caller's load blocks the thread.
     ///
-    /// Called from inside an update closure, it loads what is absent and does not store it.
+    /// Called from inside an update closure, it loads what is absent and does not store it; a stale value
+    /// it returns.
     ///
     /// # Panics
     ///

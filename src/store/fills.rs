@@ -158,28 +158,33 @@ impl<V> Fills<V> {
         });
     }
 
-    /// The flight that brings the key's value, if one is under way whose value may still be stored.
+    /// The flight that brings the key's value, if one is under way whose value may still be stored:
+    /// the key's entry, if there is one, was last `written` before it began.
     pub(super) fn under_way(
         &self,
         id: KeyId,
+        written: Option<u64>,
         now: Tick,
     ) -> Option<(Option<&Arc<Flight<V>>>, Tick)> {
         let load = self.0.as_ref()?.loads.iter().find(|load| load.id == id)?;
         let since = Since { hash: id.hash, stamp: load.number };
-        let is_good = load.until > now && self.check(since).is_ok();
+        let is_newest = written.is_none_or(|stamp| stamp < load.number);
+        let is_over = load.flight.as_ref().is_some_and(|flight| flight.is_over());
+        let is_good = is_newest && !is_over && load.until > now && self.check(since).is_ok();
         is_good.then_some((load.flight.as_ref(), load.until))
     }
 
-    /// The key is being loaded until `until`; whoever loaded it before is on his own.
+    /// The key is being loaded until `until`; whoever loaded it before is on his own. So are those
+    /// whose time is over, who may never come back.
     pub(super) fn begin(
         &mut self,
         id: KeyId,
         number: u64,
-        until: Tick,
+        (now, until): (Tick, Tick),
         flight: Option<Arc<Flight<V>>>,
     ) {
         let loads = &mut self.arm().loads;
-        loads.retain(|load| load.id != id);
+        loads.retain(|load| load.id != id && load.until > now);
         loads.push(Load { id, number, until, flight });
     }
 

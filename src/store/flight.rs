@@ -43,6 +43,12 @@ impl<V> Flight<V> {
         }
     }
 
+    /// Whether nobody loads any more. The stripe knows a flight that is over only if it ended inside an
+    /// update closure, where the stripe could not be told.
+    pub(super) fn is_over(&self) -> bool {
+        !matches!(&*self.0.lock(), Course::UnderWay { .. })
+    }
+
     /// How the load stands; `waker` is woken when that changes. `place` is the waiter's own.
     pub(crate) fn progress(&self, place: &mut Option<usize>, waker: &Waker) -> Progress<V> {
         let mut spent = Some(waker.clone()); // To clone or drop one is foreign code.

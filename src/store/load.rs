@@ -69,6 +69,16 @@ pub(crate) struct Follower<'s, K, V, S> {
     alarms: Alarms,
 }
 
+/// Tells flights apart as long as they are held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FlightId(usize);
+
+impl FlightId {
+    fn of<V>(flight: &Arc<Flight<V>>) -> Self {
+        Self(Arc::as_ptr(flight).addr())
+    }
+}
+
 /// What came of waiting.
 pub(crate) enum Outcome<V> {
     Landed(Arc<V>),
@@ -89,9 +99,10 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some(found) = self.get(key, guard).filter(|found| !found.is_stale) {
-            return LookedUp::Hit(found);
-        }
+        let stale = match self.get(key, guard) {
+            Some(found) if !found.is_stale => return LookedUp::Hit(found),
+            other => other,
+        };
         let id = KeyId::new(self.hash(key), key);
         let looked_up: Result<_, Reentrant> = self.locked(id.hash, |held, now| {
             self.settle_fences(held, now);
@@ -104,15 +115,17 @@ where
             if !found.is_stale {
                 return Ok(LookedUp::Hit(found));
             }
-            if held.fills.under_way(id, now.get()).is_some() {
+            let written = Some(held.stamp(entry.at));
+            if held.fills.under_way(id, written, now.get()).is_some() {
                 return Ok(LookedUp::Stale(found, None));
             }
-            let until = self.load_deadline(now);
-            held.fills.begin(id, since.stamp, until, None);
+            held.fills.begin(id, since.stamp, self.load_span(now), None);
             Ok(LookedUp::Stale(found, Some(since)))
         });
-        let never = Since { hash: id.hash, stamp: 0 };
-        looked_up.unwrap_or(LookedUp::Miss(never))
+        looked_up.unwrap_or(match stale {
+            Some(found) => LookedUp::Stale(found, None),
+            None => LookedUp::Miss(Since { hash: id.hash, stamp: 0 }),
+        })
     }
 
     /// Finds out who loads `key`.
@@ -126,8 +139,9 @@ where
         let role = self.locked(id.hash, |held, now| {
             self.settle_fences(held, now);
             let entry = self.live(held, id.hash, is(key), now);
+            let written = entry.as_ref().map(|entry| held.stamp(entry.at));
             let found = entry.map(|entry| self.found(held, &entry, guard, now));
-            let under_way = held.fills.under_way(id, now.get());
+            let under_way = held.fills.under_way(id, written, now.get());
             match (found, under_way) {
                 (Some(found), _) if !found.is_stale => return Ok(Role::Take(found)),
                 (Some(found), Some(_)) => return Ok(Role::Take(found)),
@@ -140,12 +154,14 @@ where
                 return Ok(Role::Alone);
             }
             let since = Since { hash: id.hash, stamp: held.next_stamp() };
-            let until = self.load_deadline(now);
-            held.fills.begin(id, since.stamp, until, Some(Arc::clone(&flight)));
+            held.fills.begin(id, since.stamp, self.load_span(now), Some(Arc::clone(&flight)));
             held.tally.rare.loads += 1;
             Ok(Role::Lead(Lead { store: self, since, flight: Arc::clone(&flight), is_over: false }))
         });
-        role.unwrap_or_else(|Reentrant| Role::Alone)
+        role.unwrap_or_else(|Reentrant| match self.peek(id.hash, key, guard) {
+            Some(stale) => Role::Take(stale),
+            None => Role::Alone,
+        })
     }
 }
 
@@ -154,8 +170,9 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    fn load_deadline(&self, now: &mut Now<'_>) -> Tick {
-        now.get().saturating_add(self.settings.load_time)
+    /// From now until others may load as well.
+    fn load_span(&self, now: &mut Now<'_>) -> (Tick, Tick) {
+        (now.get(), now.get().saturating_add(self.settings.load_time))
     }
 
     /// Whether the entry that must go at `latest` is due for a refresh.
@@ -178,6 +195,10 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    pub(crate) fn flight(&self) -> FlightId {
+        FlightId::of(&self.flight)
+    }
+
     /// Runs a piece of the loader.
     pub(crate) fn run<R>(&self, piece: impl FnOnce() -> R) -> R {
         let _running = self.running();
@@ -200,23 +221,24 @@ where
     {
         let condition = Condition::Since(self.since);
         let stored = expiry.map(|expiry| self.store.put(key, value.clone(), condition, expiry));
-        if stored.is_none_or(|stored| stored.is_err()) {
-            self.withdraw(); // Refused, the value is the caller's all the same.
-        }
-        // The stripe does not know the flight any more, so nobody joins those who wait.
-        let is_awaited = Arc::strong_count(&self.flight) > 1;
+        // Refused, the value is the caller's all the same.
+        let is_withdrawn = stored.is_some_and(|stored| stored.is_ok()) || self.withdraw();
+        // If the stripe does not know the flight any more, nobody joins those who wait. If it does,
+        // nothing lands, because the stripe must not be the last to drop a value.
+        let is_awaited = is_withdrawn && Arc::strong_count(&self.flight) > 1;
         self.flight.end(is_awaited.then(|| value.clone()));
         self.is_over = true;
         value
     }
 
-    /// Nobody finds the load under way any more.
-    fn withdraw(&self) {
-        // Refused only inside an update closure; the lead lapses then.
-        let _ = self.store.locked(self.since.hash, |held, _| {
+    /// Nobody finds the load under way any more. Refused only inside an update closure; then those
+    /// who find it find that its flight is over.
+    fn withdraw(&self) -> bool {
+        let withdrawn = self.store.locked(self.since.hash, |held, _| {
             held.fills.finish(self.since);
             Ok::<_, Reentrant>(())
         });
+        withdrawn.is_ok()
     }
 }
 
@@ -249,6 +271,10 @@ where
 {
     fn new(store: &'s Store<K, V, S>, flight: Arc<Flight<V>>, until: Tick) -> Self {
         Self { store, flight, until, place: None, alarms: Alarms::default() }
+    }
+
+    pub(crate) fn flight(&self) -> FlightId {
+        FlightId::of(&self.flight)
     }
 
     /// What has come of waiting; `waker` is woken when there is something.

@@ -53,7 +53,7 @@ pub(crate) use idle::is_possible as is_possible_idle;
 use idle::{Ends, Latest};
 pub(crate) use invalidate::Post;
 pub(crate) use key_lock::{Claimed, Locked};
-pub(crate) use load::{Follower, Lead, LookedUp, Outcome, Role};
+pub(crate) use load::{FlightId, Follower, Lead, LookedUp, Outcome, Role};
 pub(crate) use outbox::Listener;
 use outbox::{Gone, Outbox};
 pub(crate) use read::Found;

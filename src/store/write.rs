@@ -335,14 +335,12 @@ where
         let value: Result<_, Refusal> = self.locked(hash, |held, now| {
             let entry = self.live(held, hash, is(key), now);
             let admitted = admit(held, entry.as_ref(), condition, now);
-            if admitted.is_err() || entry.is_some() {
-                held.count(&admitted);
-            }
+            let admitted = admitted.and_then(|()| entry.as_ref().ok_or(Refusal::Absent));
+            held.count(&admitted);
             if entry.is_none() && matches!(condition, Condition::Present | Condition::Absent) {
                 self.raise_floor(held, hash); // A removal is an invalidation, whatever it finds.
             }
-            admitted?;
-            let entry = entry.ok_or(Refusal::Absent)?;
+            let entry = *admitted?;
             let value = held.value_for(entry.at, &guard);
             opens_lock(held, hash, &entry, now);
             self.take_out(held, entry.at, Cause::Removed);
