@@ -1,8 +1,7 @@
 //! What a stripe remembers for the sake of fills: floors, fences and loads under way.
 //!
-//! A fill stores what was read elsewhere, some time ago. It carries the stripe's last stamp of the
-//! moment when its caller found the key absent, and is let in only if nothing has happened to the key
-//! since. For an entry that is there its own stamp tells. For one that has gone a **floor** does: the
+//! A fill stores what was read elsewhere, some time ago. It carries a stamp that the stripe drew when
+//! its caller found the key absent, and is let in only if nothing has happened to the key since. For an entry that is there its own stamp tells. For one that has gone a **floor** does: the
 //! stamp below which a fill of the key comes too late. Keys share floors, so there are only a few; a
 //! neighbour's floor can refuse a fill in vain, but none is ever let in that should not be.
 //!
@@ -23,7 +22,7 @@ const FLOORS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Since {
     pub(crate) hash: u64,
-    /// The last stamp of the key's stripe when the fill began; 0 lets nothing in.
+    /// A stamp that the key's stripe drew when the fill began; 0 lets nothing in.
     pub(crate) stamp: u64,
 }
 

@@ -9,7 +9,8 @@
 //! * more than 64 bytes for an entry, growth included,
 //! * more than one allocation for an insert into a cache that was given its size, where nothing
 //!   grows,
-//! * more than 1.05 where it grows from nothing, which is what the growing itself may cost.
+//! * more than 1.05 where it grows from nothing, which is what the growing itself may cost,
+//! * more than two for a miss through the loader: the entry, and where others would wait for it.
 //!
 //! This program does not measure time, so it uses the system's allocator.
 
@@ -24,6 +25,7 @@ use caskade_bench::subjects::{Kind, NUMBERS};
 const MOST_BYTES: f64 = 64.0;
 const MOST_ALLOCATIONS: f64 = 1.0;
 const MOST_WITH_GROWTH: f64 = 1.05;
+const MOST_TO_LOAD: f64 = 2.0;
 
 struct Counting {
     live: AtomicI64,
@@ -104,6 +106,23 @@ fn allocations_without_growth(entries: usize) -> f64 {
     allocated as f64 / entries as f64
 }
 
+/// Allocations per miss through the loader of such a cache.
+fn allocations_to_load(entries: usize) -> f64 {
+    let builder = caskade::Cache::builder().initial_entries(entries * 2);
+    let cache = builder.build().expect("the settings are valid");
+    // Each stripe makes its floors at its first load.
+    let first = 100_000_000..100_010_000;
+    first.for_each(|key| assert_eq!(cache.get_or_load(&key, |key| *key), key));
+    let keys = shuffled(entries);
+    let before = ALLOCATOR.allocations.load(Relaxed);
+    for key in &keys {
+        assert_eq!(cache.get_or_load(key, |key| *key), *key);
+    }
+    let allocated = ALLOCATOR.allocations.load(Relaxed) - before;
+    assert_eq!(cache.len(), entries + 10_000);
+    allocated as f64 / entries as f64
+}
+
 fn main() -> ExitCode {
     const SIZES: [usize; 2] = [100_000, 1_000_000];
     let mut over = Vec::new();
@@ -124,6 +143,9 @@ fn main() -> ExitCode {
     let [few, many] = SIZES.map(allocations_without_growth);
     println!("| caskade, given its size | – | – | {few:.3} | {many:.3} |");
     over.extend([few, many].map(|allocations| allocations > MOST_ALLOCATIONS));
+    let [few, many] = SIZES.map(allocations_to_load);
+    println!("| caskade, a miss through the loader | – | – | {few:.3} | {many:.3} |");
+    over.extend([few, many].map(|allocations| allocations > MOST_TO_LOAD));
     if over.contains(&true) {
         eprintln!("caskade needs more memory or allocations than it may");
         return ExitCode::FAILURE;
