@@ -65,13 +65,6 @@ impl Fills {
         self.load.take_if(|load| Some(load.began) == began);
     }
 
-    /// The load that others can rely on. If it is in doubt, `observed` says whether they did.
-    fn under_way(&self, now: Duration, observed: impl FnOnce() -> bool) -> Option<Load> {
-        let stands = |load: &Load| load.until > now && load.began > self.floor;
-        let load = self.load.filter(stands).filter(|_| self.fences.is_empty())?;
-        (load.began > self.neighbours || observed()).then_some(load)
-    }
-
     pub(super) fn put_up_fence(&mut self, number: u64, until: Duration) {
         self.fences.push((number, until));
     }
@@ -104,6 +97,16 @@ impl State {
         !window.is_zero() && expires.is_some_and(|at| at - self.now <= window)
     }
 
+    /// The load that others can rely on: its value may still be stored. If that is in doubt,
+    /// `observed` says whether they did.
+    fn under_way(&self, observed: impl FnOnce() -> bool) -> Option<Load> {
+        let fills = &self.fills;
+        let newest = self.entry.map_or(fills.floor, |entry| fills.floor.max(entry.written));
+        let stands = |load: &Load| load.until > self.now && load.began > newest;
+        let load = fills.load.filter(stands).filter(|_| fills.fences.is_empty())?;
+        (load.began > fills.neighbours || observed()).then_some(load)
+    }
+
     pub(super) fn look_up(&mut self, number: u64, observed: &Response) -> Response {
         let Some(found) = self.versioned() else {
             self.fills.begin(number);
@@ -113,7 +116,7 @@ impl State {
             return Response::LookedUp(Looked::Hit(found));
         }
         let no_right = Response::LookedUp(Looked::Stale(found, false));
-        if self.fills.under_way(self.now, || *observed == no_right).is_some() {
+        if self.under_way(|| *observed == no_right).is_some() {
             return no_right;
         }
         self.lead(number, None);
@@ -160,7 +163,7 @@ impl State {
     /// What is there, or what somebody else will bring; `Done` if the loader is called.
     pub(super) fn join(&mut self, number: u64, value: u64, observed: &Response) -> Response {
         let served = || *observed != Response::Done;
-        let under_way = self.fills.under_way(self.now, served);
+        let under_way = self.under_way(served);
         match (self.entry, under_way) {
             (Some(entry), _) if !self.is_stale() => Response::Value(Some(entry.value)),
             (Some(entry), Some(_)) => Response::Value(Some(entry.value)),
