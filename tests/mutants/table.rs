@@ -462,8 +462,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a load is led twice",
         file: "store/fills.rs",
-        find: "let is_good = load.until > now &&",
-        replace: "let is_good = load.until < now &&",
+        find: "is_newest && !is_over && load.until > now",
+        replace: "is_newest && !is_over && load.until < now",
         model: "fills::two_loads",
         bound: 2,
     },
