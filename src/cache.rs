@@ -498,7 +498,7 @@ where
         let guard = epoch::pin();
         match self.store.get(key, &guard) {
             None => Reread::Absent,
-            Some(found) if found.stamp == seen.to_u64() => Reread::Unchanged,
+            Some(found) if found.stamp() == seen.to_u64() => Reread::Unchanged,
             Some(found) => Reread::Changed(Versioned::new(V::clone(&found.value), found.cas)),
         }
     }

@@ -232,7 +232,7 @@ where
         Update::Keep => {
             // Under a lock of our own the stamp is hidden from others, not from us.
             let hidden = found.as_ref().filter(|_| token.is_some());
-            let own = hidden.and_then(|found| Cas::from_stamp(found.stamp));
+            let own = hidden.and_then(|found| Cas::from_stamp(found.stamp()));
             return Ok(Updated::Kept(own.or(found.and_then(|found| found.cas))));
         }
         Update::Remove => {

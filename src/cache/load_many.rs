@@ -210,7 +210,7 @@ where
         let mut values = Vec::with_capacity(keys.len());
         let guard = epoch::pin();
         cache.store.peek_many(keys.iter().copied(), &guard, |_, found| {
-            let fresh = found.filter(|found| !found.is_stale);
+            let fresh = found.filter(|found| !found.is_stale());
             values.push(fresh.map(|found| V::clone(&found.value)));
         });
         let open: Vec<usize> = (0..keys.len()).filter(|&place| values[place].is_none()).collect();

@@ -271,7 +271,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let guard = epoch::pin();
-        let found = self.store.get(key, &guard).filter(|found| !found.is_stale)?;
+        let found = self.store.get(key, &guard).filter(|found| !found.is_stale())?;
         Some(V::clone(&found.value))
     }
 

@@ -70,7 +70,7 @@ where
         locks: Locks,
         guard: &'g Guard,
     ) -> Result<bool, Reentrant> {
-        let (mut value, mut stamp) = (found.value, found.stamp);
+        let (mut value, mut stamp) = (found.value, found.stamp());
         loop {
             if !is_due(key, &value) {
                 return Ok(false);

@@ -100,7 +100,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let stale = match self.get(key, guard) {
-            Some(found) if !found.is_stale => return LookedUp::Hit(found),
+            Some(found) if !found.is_stale() => return LookedUp::Hit(found),
             other => other,
         };
         let id = KeyId::new(self.hash(key), key);
@@ -112,7 +112,7 @@ where
                 return Ok(LookedUp::Miss(since));
             };
             let found = self.found(held, &entry, guard, now);
-            if !found.is_stale {
+            if !found.is_stale() {
                 return Ok(LookedUp::Hit(found));
             }
             let written = Some(held.stamp(entry.at));
@@ -143,7 +143,7 @@ where
             let found = entry.map(|entry| self.found(held, &entry, guard, now));
             let under_way = held.fills.under_way(id, written, now.get());
             match (found, under_way) {
-                (Some(found), _) if !found.is_stale => return Ok(Role::Take(found)),
+                (Some(found), _) if !found.is_stale() => return Ok(Role::Take(found)),
                 (Some(found), Some(_)) => return Ok(Role::Take(found)),
                 (None, Some((Some(flight), until))) => {
                     return Ok(Role::Follow(Follower::new(self, Arc::clone(flight), until)));

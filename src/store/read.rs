@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 use crate::epoch::Guard;
 use crate::error::Reentrant;
 use crate::raw::{Node, Search, Standing, ValueRef, View};
-use crate::stamp::Cas;
+use crate::stamp::{Cas, STAMP_BITS};
 
 use super::{HeldStripe, Live, Now, Store, is};
 
@@ -23,11 +23,13 @@ const GROUP: usize = 16;
 pub(crate) struct Found<'g, V> {
     pub(crate) value: ValueRef<'g, V>,
     pub(crate) cas: Option<Cas>,
-    /// The stamp even if it is hidden, for comparisons inside the crate.
-    pub(crate) stamp: u64,
-    /// Whether it is due for a refresh.
-    pub(crate) is_stale: bool,
+    /// The stamp, and above it whether the entry is due for a refresh: a field of its own would cost
+    /// every look-up.
+    marked: u64,
 }
+
+/// No stamp has this bit.
+const STALE: u64 = 1 << STAMP_BITS;
 
 impl<K, V, S> Store<K, V, S>
 where
@@ -173,7 +175,7 @@ where
             Standing::Live if !self.is_worth_noting(view.expires(), now) => {
                 // A lock that has lapsed may hide the deadline from the view, but not from the node.
                 let is_stale = self.shows_stale(node.deadline(&view), now);
-                Some(Found { is_stale, ..Found::new(&view, false) })
+                Some(Found::new(&view, false).marked_stale(is_stale))
             }
             Standing::Masked => Some(Found::new(&view, true)),
             Standing::Live | Standing::Expired | Standing::Lapsed | Standing::InDoubt => self
@@ -220,12 +222,9 @@ where
     ) -> Found<'g, V> {
         let stamp = held.stamp(entry.at);
         let is_free = entry.locked_until().is_none();
-        Found {
-            value: held.value_for(entry.at, guard),
-            cas: is_free.then(|| Cas::issued(stamp)),
-            stamp,
-            is_stale: is_free && self.is_stale(entry.expires, now),
-        }
+        let cas = is_free.then(|| Cas::issued(stamp));
+        Found { value: held.value_for(entry.at, guard), cas, marked: stamp }
+            .marked_stale(is_free && self.is_stale(entry.expires, now))
     }
 }
 
@@ -236,9 +235,25 @@ fn unresolved<'g, V>(standing: Standing, view: &View<'g, V>) -> Option<Found<'g,
 }
 
 impl<'g, V> Found<'g, V> {
+    /// The stamp even if it is hidden, for comparisons inside the crate.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.marked & !STALE
+    }
+
+    /// Whether the entry is due for a refresh.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.marked & STALE != 0
+    }
+
+    fn marked_stale(mut self, is_stale: bool) -> Self {
+        self.marked |= u64::from(is_stale) << STAMP_BITS;
+        self
+    }
+
     #[inline(always)]
     fn new(view: &View<'g, V>, masked: bool) -> Self {
         let cas = if masked { None } else { Cas::from_stamp(view.stamp) };
-        Self { value: view.value, cas, stamp: view.stamp, is_stale: false }
+        Self { value: view.value, cas, marked: view.stamp }
     }
 }
