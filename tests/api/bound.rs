@@ -175,11 +175,12 @@ fn heavy_values_from_many_threads() {
                 for round in 0..300 {
                     let key = thread * 1000 + round;
                     cache.insert(key, 1 + (key * 7919) % 4096).unwrap();
-                    assert!(cache.stats().weight <= 4096);
                 }
             });
         }
     });
+    // Not before: the statistics add up stripes one after the other, and room moves between them.
+    assert!(cache.stats().weight <= 4096);
     cache.validate();
 }
 
