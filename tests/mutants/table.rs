@@ -444,14 +444,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
-        name: "a fenced load is shared",
-        file: "store/load.rs",
-        find: "            if held.fills.fenced_until(id.hash).is_some() {",
-        replace: "            if false {",
-        model: "fills::fence_against_load",
-        bound: 2,
-    },
-    Mutant {
         name: "a late caller joins a load from before",
         file: "store/fills.rs",
         find: "load.until > now && self.check(since).is_ok()",
