@@ -53,6 +53,7 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     refresh_ahead: Duration,
     max: Option<u64>,
     weigher: Option<Box<Weigher<K, V>>>,
+    evicts: bool,
     listener: Option<Box<Listener<K, V>>>,
 }
 
@@ -73,6 +74,7 @@ impl<K, V> CacheBuilder<K, V> {
             refresh_ahead: Duration::ZERO,
             max: None,
             weigher: None,
+            evicts: true,
             listener: None,
         }
     }
@@ -114,6 +116,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             refresh_ahead: self.refresh_ahead,
             max: self.max,
             weigher: self.weigher,
+            evicts: self.evicts,
             listener: self.listener,
         }
     }
@@ -235,6 +238,30 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             let bytes = owned.saturating_add(entry_bytes::<K, V>() + PLACE_BYTES);
             bytes.try_into().unwrap_or(u32::MAX)
         })
+    }
+
+    /// Whether entries of a full cache go when room is needed. If not, whoever needs room is refused.
+    /// Default: they go.
+    ///
+    /// Entries still expire, which makes room as soon as they are taken out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::{Cache, Refusal};
+    ///
+    /// let cache = Cache::builder().max_entries(1).evicts(false).build()?;
+    /// cache.insert("a", 1)?;
+    /// assert_eq!(cache.insert("b", 2).unwrap_err().refusal(), Refusal::Full);
+    /// cache.insert("a", 3)?; // takes the place of another value
+    /// cache.remove("a")?;
+    /// cache.insert("b", 2)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn evicts(mut self, evicts: bool) -> Self {
+        self.evicts = evicts;
+        self
     }
 
     /// Tells `listener` of every value that leaves the cache while the cache lives. Default: nobody.
@@ -620,6 +647,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             load_time: self.load_time,
             grace: self.grace,
             refresh_ahead: self.refresh_ahead,
+            evicts: self.evicts,
         };
         let parts = Parts {
             hasher: self.hasher,

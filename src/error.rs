@@ -149,6 +149,8 @@ pub enum Refusal {
         /// The bound of the cache.
         max: u64,
     },
+    /// The cache is full, and built not to evict.
+    Full,
     /// The key has been invalidated, removed, or written and evicted since the fill's token or mark
     /// was handed out; or a neighbour was whom the cache cannot tell from it.
     Invalidated,
@@ -173,6 +175,7 @@ impl fmt::Display for Refusal {
             Self::TooHeavy { weight, max } => {
                 write!(f, "a weight of {weight} is more than the cache may hold, which is {max}")
             }
+            Self::Full => f.write_str("the cache is full"),
             Self::Invalidated => f.write_str("the key was invalidated after the value was read"),
             Self::Fenced { remaining } => write!(f, "the key is fenced for {remaining:?}"),
             Self::WrongToken => f.write_str("the token was handed out for another key"),
@@ -207,6 +210,7 @@ impl From<Refusal> for LockError {
             | Refusal::Exists { .. }
             | Refusal::Changed { .. }
             | Refusal::TooHeavy { .. }
+            | Refusal::Full
             | Refusal::Invalidated
             | Refusal::Fenced { .. }
             | Refusal::WrongToken => Self::Absent,
@@ -220,10 +224,10 @@ impl From<Refusal> for CounterError {
         match refusal {
             Refusal::Locked { remaining } => Self::Locked { remaining },
             Refusal::Reentrant => Self::Reentrant,
+            Refusal::TooHeavy { .. } | Refusal::Full => Self::Full,
             Refusal::Absent
             | Refusal::Exists { .. }
             | Refusal::Changed { .. }
-            | Refusal::TooHeavy { .. }
             | Refusal::Invalidated
             | Refusal::Fenced { .. }
             | Refusal::WrongToken => Self::Absent,
@@ -358,6 +362,8 @@ pub enum CounterError {
         /// How long until the lock opens by itself.
         remaining: Duration,
     },
+    /// A new counter does not fit into the cache.
+    Full,
     /// A checked step would leave the range of the type.
     OutOfRange,
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
@@ -369,6 +375,7 @@ impl fmt::Display for CounterError {
         match self {
             Self::Absent => f.write_str("no such counter"),
             Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
+            Self::Full => f.write_str("a new counter does not fit into the cache"),
             Self::OutOfRange => f.write_str("the counter would leave the range of its type"),
             Self::Reentrant => f.write_str(REENTRANT),
         }

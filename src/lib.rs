@@ -163,6 +163,8 @@
 //! |---|---|---|
 //! | `serde` | `Cache::snapshot` and `Cache::restore`: entries with versions and remaining lives | serde |
 //! | `metrics` | `Stats::record_metrics`: the statistics as metrics | metrics |
+//! | `bytes` | `bytes::Store`: memcached's semantics for byte strings | bytes |
+//! | `memcached` | `memcached::Connection`: its three protocols, without sockets | base64, itoa, memchr |
 //!
 //! # Names elsewhere
 //!
@@ -184,6 +186,8 @@
 //! | [`clear`](Cache::clear) | `flush_all` | flush |
 
 mod builder;
+#[cfg(feature = "bytes")]
+pub mod bytes;
 mod cache;
 mod counter;
 #[doc = include_str!("database.md")]
@@ -196,6 +200,8 @@ mod fill;
 mod hash;
 mod iter;
 mod key_lock;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 mod policy;
 mod put;
 mod raw;

@@ -9,6 +9,8 @@
 
 #[cfg(not(any(caskade_loom, caskade_shuttle)))]
 mod imp {
+    #[cfg(feature = "bytes")]
+    pub(crate) use std::sync::atomic::AtomicU32;
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64, fence};
     pub(crate) use std::thread_local;
 
@@ -74,6 +76,8 @@ mod imp {
 #[cfg(caskade_loom)]
 mod imp {
     pub(crate) use loom::sync::MutexGuard;
+    #[cfg(feature = "bytes")]
+    pub(crate) use loom::sync::atomic::AtomicU32;
     #[cfg(crossbeam_loom)]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
@@ -126,6 +130,8 @@ mod imp {
 #[cfg(caskade_shuttle)]
 mod imp {
     pub(crate) use shuttle::sync::MutexGuard;
+    #[cfg(feature = "bytes")]
+    pub(crate) use shuttle::sync::atomic::AtomicU32;
     pub(crate) use shuttle::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use shuttle::thread::ThreadId;
     pub(crate) use shuttle::thread::{yield_now, yield_now as pause};

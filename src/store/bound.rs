@@ -200,7 +200,7 @@ where
         if self.bound.is_none() {
             return Ok(None);
         }
-        self.secure_share(held, weight)?;
+        self.secure_share(held, weight, weight)?;
         let (entries, upkeep) = held.split();
         let Some(policy) = &mut upkeep.policy else { return Ok(None) };
         let residents = Residents::new(entries, &self.time);
@@ -223,21 +223,31 @@ where
         if !self.is_weighted() {
             return Ok(());
         }
-        self.secure_share(held, weight)?;
+        let before = held.policy.as_ref().map_or(0, |policy| policy.weight(at.place()));
+        let more = weight.saturating_sub(before);
+        self.secure_share(held, weight, more)?;
         let Some(policy) = &mut held.policy else { return Ok(()) };
-        let more = weight.saturating_sub(policy.weight(at.place()));
         let most = policy.capacity() - u64::from(more);
         self.evict_down_to(held, most, Some(at));
         Ok(())
     }
 
-    /// Sees to it that the stripe's share is `weight` or more.
-    fn secure_share(&self, held: &mut HeldStripe<'_, K, V>, weight: u32) -> Result<(), Lack> {
+    /// Sees to it that the stripe's share is `weight` or more; where nothing is evicted, that there
+    /// are `more` of it to spare.
+    fn secure_share(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        weight: u32,
+        more: u32,
+    ) -> Result<(), Lack> {
         let index = held.index;
         let (Some(bound), Some(policy)) = (&self.bound, &mut held.policy) else { return Ok(()) };
-        let needed = u64::from(weight);
+        let mut needed = u64::from(weight);
         if policy.used() + needed <= policy.capacity() {
             return Ok(());
+        }
+        if !self.settings.evicts {
+            needed = policy.used() + u64::from(more);
         }
         let share = bound.share(index);
         if policy.capacity() < share {
@@ -308,7 +318,8 @@ where
         let home = hash::stripe(hash, self.stripe_bits);
         let mut room = bound.take_spare(lack);
         // First from each stripe no more than half of what it has, then whatever there is.
-        for halves in [2, 1] {
+        let rounds: &[u64] = if self.settings.evicts { &[2, 1] } else { &[1] };
+        for &halves in rounds {
             for stripe in self.stripes.iter().cycle().skip(home + 1).take(self.stripes.len() - 1) {
                 let wanted = lack - room;
                 if wanted == 0 {
@@ -316,7 +327,7 @@ where
                 }
                 room += self.locked_stripe(stripe, |held, _| {
                     let capacity = held.policy.as_ref().map_or(0, |policy| policy.capacity());
-                    let taken = wanted.min(capacity / halves);
+                    let taken = wanted.min(self.spareable(held, capacity / halves));
                     self.evict_down_to(held, capacity - taken, None);
                     if let Some(policy) = &mut held.policy {
                         policy.set_capacity(capacity - taken);
@@ -332,10 +343,19 @@ where
             }
             Ok::<_, Reentrant>(())
         })?;
+        if room < lack && !self.settings.evicts {
+            return Err(Refusal::Full);
+        }
         if room < lack {
             yield_now(); // Others are gathering room as well.
         }
         Ok(())
+    }
+
+    /// How much of `share` a stripe can give up. Where nothing is evicted, only what is not used.
+    fn spareable(&self, held: &HeldStripe<'_, K, V>, share: u64) -> u64 {
+        let Some(policy) = &held.policy else { return 0 };
+        if self.settings.evicts { share } else { policy.capacity().saturating_sub(policy.used()) }
     }
 
     /// Sets the bound. If it becomes smaller, evicts until the cache is within it.

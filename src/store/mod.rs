@@ -60,6 +60,8 @@ pub(crate) use read::Found;
 use wait::Waiters;
 pub(crate) use wait::{LockWait, block_on};
 pub(crate) use write::Condition;
+#[cfg(feature = "bytes")]
+pub(crate) use write::{Opener, Present, Revision};
 
 /// Chooses the life of an entry whose writer does not say.
 pub(crate) type ExpiryPolicy<K, V> = dyn Fn(&K, &V) -> Expiry + Send + Sync;
@@ -79,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// How long before the end of its life a value is due for a refresh.
     pub(crate) refresh_ahead: Duration,
+    /// Whether entries go when room is needed, or whoever needs it is refused.
+    pub(crate) evicts: bool,
 }
 
 impl Settings {
@@ -739,6 +743,7 @@ impl<K, V> Upkeep<K, V> {
             Err(
                 Refusal::Absent
                 | Refusal::TooHeavy { .. }
+                | Refusal::Full
                 | Refusal::WrongToken
                 | Refusal::Reentrant,
             ) => {}

@@ -12,6 +12,7 @@ use crate::raw::{At, Node, Standing, from_bits, is_word, to_bits};
 use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
+use crate::time::Tick;
 use crate::update::{Update, Updated};
 
 use super::bound::Lack;
@@ -394,6 +395,19 @@ where
         key: K,
         change: impl FnOnce(Option<&V>) -> Update<V>,
     ) -> Result<Updated, WriteError<K>> {
+        self.revise(key, Opener::Nobody, |present| {
+            change(present.map(|present| present.value)).into()
+        })
+    }
+
+    /// [`update`](Self::update) for a closure that sees stamp and deadline as well, may leave the
+    /// stamp as it is, and may come with what opens a lock.
+    pub(crate) fn revise(
+        &self,
+        key: K,
+        opener: Opener,
+        change: impl FnOnce(Option<Present<'_, V>>) -> Revision<V>,
+    ) -> Result<Updated, WriteError<K>> {
         let hash = self.hash(&key);
         // All stay outside the lock for the same reason as in `put`. The pin makes sure that a
         // read inside `change` nests and so does not run other garbage's drops under the lock.
@@ -418,34 +432,25 @@ where
                     if then != seen {
                         return Err(Refusal::Absent);
                     }
-                    self.admit_counted(held, entry.as_ref(), Condition::Always, now)?;
+                    self.admit_opener(held, entry.as_ref(), opener, now)?;
                     let new = (&mut fresh, weight);
                     let stored = self.store(held, hash, entry.as_ref(), expiry, new, now);
                     return Ok(stored.map(Updated::Stored));
                 }
-                self.admit_counted(held, entry.as_ref(), Condition::Always, now)?;
-                let at = entry.map(|entry| entry.at);
+                self.admit_opener(held, entry.as_ref(), opener, now)?;
                 let change = change.take().expect("an update decides once");
-                let decision = match at {
-                    Some(at) => change(Some(&held.value(at))),
+                let decision = match &entry {
+                    Some(entry) => change(Some(Present {
+                        value: &held.value(entry.at),
+                        cas: Cas::issued(held.stamp(entry.at)),
+                        expires: entry.expires,
+                        is_opened: opener.opens(entry),
+                    })),
                     None => change(None),
                 };
                 let (value, mut expiry) = match decision {
-                    Update::Put(value) => (value, Expiry::Default),
-                    Update::PutWith(value, expiry) => (value, expiry),
-                    Update::Remove => {
-                        if let Some(at) = at {
-                            held.count(&Ok(()));
-                            self.take_out(held, at, Cause::Removed);
-                        } else {
-                            self.raise_floor(held, hash);
-                        }
-                        let gone = at.is_some();
-                        return Ok(Ok(if gone { Updated::Removed } else { Updated::Kept(None) }));
-                    }
-                    Update::Keep => {
-                        return Ok(Ok(Updated::Kept(at.map(|at| Cas::issued(held.stamp(at))))));
-                    }
+                    Revision::Put(value, expiry) => (value, expiry),
+                    other => return Ok(Ok(self.revise_in_place(held, hash, entry, other, now))),
                 };
                 let owned = key.as_ref().expect("an update decides once");
                 let weight = self.appraise(owned, &value, &mut expiry)?;
@@ -461,6 +466,110 @@ where
             let left = key.or_else(|| fresh.and_then(|fresh| fresh.into_parts().0));
             WriteError::new(refusal, left.expect(NOTHING_CONSUMED))
         })
+    }
+
+    /// Lets a write through to an entry that is not locked, or that `opener` opens.
+    fn admit_opener(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        entry: Option<&Live>,
+        opener: Opener,
+        now: &mut Now<'_>,
+    ) -> Result<(), Refusal> {
+        if entry.is_some_and(|entry| opener.opens(entry)) {
+            return Ok(());
+        }
+        self.admit_counted(held, entry, Condition::Always, now)
+    }
+
+    /// Carries out a decision that brings no value.
+    fn revise_in_place(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        entry: Option<Live>,
+        decision: Revision<V>,
+        now: &mut Now<'_>,
+    ) -> Updated {
+        let Some(entry) = entry else {
+            if matches!(decision, Revision::Remove) {
+                self.raise_floor(held, hash);
+            }
+            return Updated::Kept(None);
+        };
+        match decision {
+            Revision::Remove => {
+                held.count(&Ok(()));
+                opens_lock(held, hash, &entry, now);
+                self.take_out(held, entry.at, Cause::Removed);
+                return Updated::Removed;
+            }
+            Revision::Touch(expiry) => {
+                let ends = self.ends(expiry, Some(&entry), now);
+                opens_lock(held, hash, &entry, now);
+                let stamp = held.stamp(entry.at);
+                held.restamp(entry.at, stamp, ends.shown);
+                self.note_ends(held, entry.at, ends);
+            }
+            Revision::Put(..) | Revision::Keep => {}
+        }
+        Updated::Kept(Some(Cas::issued(held.stamp(entry.at))))
+    }
+}
+
+/// An entry under the stripe lock, as the closure of [`Store::revise`] sees it.
+#[cfg_attr(
+    not(feature = "bytes"),
+    expect(dead_code, reason = "only byte strings look at all of it")
+)]
+pub(crate) struct Present<'a, V> {
+    pub(crate) value: &'a V,
+    pub(crate) cas: Cas,
+    /// When it must go at the latest.
+    pub(crate) expires: Option<Tick>,
+    /// It was last locked with what the caller came with, and not written since.
+    pub(crate) is_opened: bool,
+}
+
+/// What opens a lock that [`Store::revise`] finds.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "bytes"), expect(dead_code, reason = "only byte strings open locks so"))]
+pub(crate) enum Opener {
+    Nobody,
+    /// Whoever has the lock's token.
+    Token(Cas),
+    /// The caller, whoever holds it.
+    Force,
+}
+
+impl Opener {
+    fn opens(self, entry: &Live) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Token(token) => Condition::Unchanged(token).is_token_of(entry),
+            Self::Force => entry.lock.is_some(),
+        }
+    }
+}
+
+/// What is to become of an entry. Without one, all but `Put` is `Keep`.
+#[cfg_attr(not(feature = "bytes"), expect(dead_code, reason = "only byte strings keep a stamp so"))]
+pub(crate) enum Revision<V> {
+    Put(V, Expiry),
+    /// A new deadline under the old stamp; opens a lock.
+    Touch(Expiry),
+    Remove,
+    Keep,
+}
+
+impl<V> From<Update<V>> for Revision<V> {
+    fn from(update: Update<V>) -> Self {
+        match update {
+            Update::Put(value) => Self::Put(value, Expiry::Default),
+            Update::PutWith(value, expiry) => Self::Put(value, expiry),
+            Update::Remove => Self::Remove,
+            Update::Keep => Self::Keep,
+        }
     }
 }
 

@@ -1,0 +1,147 @@
+//! [`StoreBuilder`]: every setting of a store.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::exptime::Calendar;
+use super::item::{Item, Key, weight};
+use super::store::{Inner, PendingFlush, Store};
+use crate::cache::Cache;
+use crate::error::BuildError;
+use crate::time::{Clock, SystemClock};
+
+const MEGABYTE: u64 = 1024 * 1024;
+
+/// Builds a [`Store`].
+///
+/// # Examples
+///
+/// ```
+/// use caskade::ManualClock;
+/// use caskade::bytes::Store;
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let store = Store::builder().clock(clock.clone()).memory_limit(16 << 20).build()?;
+/// store.set("k", "value", 0, 10)?;
+/// clock.advance(Duration::from_secs(10));
+/// assert_eq!(store.get("k")?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct StoreBuilder {
+    clock: Box<dyn Clock>,
+    unix_start: Option<i64>,
+    memory_limit: u64,
+    item_limit: usize,
+    evicts: bool,
+    stripes: Option<usize>,
+    lock_time: Duration,
+    max_lock_time: Duration,
+}
+
+impl StoreBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            clock: Box::new(SystemClock),
+            unix_start: None,
+            memory_limit: 64 * MEGABYTE,
+            item_limit: MEGABYTE as usize,
+            evicts: true,
+            stripes: None,
+            lock_time: Duration::from_secs(15),
+            max_lock_time: Duration::from_secs(15),
+        }
+    }
+
+    /// The clock that all the store's time comes from. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// The Unix time, in seconds, at which the store is made. Default: the present. From then on the
+    /// clock counts.
+    pub fn unix_start(mut self, seconds: i64) -> Self {
+        self.unix_start = Some(seconds);
+        self
+    }
+
+    /// How many bytes the items may take, counted as memcached does: keys, values and
+    /// [`ITEM_OVERHEAD`](super::ITEM_OVERHEAD) for each. Default: 64 MiB.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = bytes;
+        self
+    }
+
+    /// How many bytes a single item may take. Default: 1 MiB.
+    pub fn item_limit(mut self, bytes: usize) -> Self {
+        self.item_limit = bytes;
+        self
+    }
+
+    /// Whether items go when room is needed, or whoever needs room is refused. Default: they go.
+    pub fn evicts(mut self, evicts: bool) -> Self {
+        self.evicts = evicts;
+        self
+    }
+
+    /// How many stripes the table has, rounded up to a power of two. Default: up to 16.
+    pub fn stripes(mut self, count: usize) -> Self {
+        self.stripes = Some(count);
+        self
+    }
+
+    /// How long a lock holds whose taker does not say, and how long at most. Default: 15 seconds,
+    /// both.
+    pub fn lock_times(mut self, default: Duration, most: Duration) -> Self {
+        (self.lock_time, self.max_lock_time) = (default, most);
+        self
+    }
+
+    /// Builds the store.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`], as of [`CacheBuilder::build`](crate::CacheBuilder::build), for a memory limit
+    /// of zero, a stripe count out of range, or lock times that do not fit.
+    pub fn build(self) -> Result<Store, BuildError> {
+        let unix_start = self.unix_start.unwrap_or_else(unix_now);
+        let mut builder = Cache::<Key, Item>::builder()
+            .clock(self.clock)
+            .max_weight(self.memory_limit, |key: &Key, item: &Item| {
+                let weight = weight(key.as_bytes(), item.value.len(), item.flags);
+                u32::try_from(weight).unwrap_or(u32::MAX)
+            })
+            .max_lock_time(self.max_lock_time)
+            .default_lock_time(self.lock_time)
+            .evicts(self.evicts);
+        if let Some(count) = self.stripes {
+            builder = builder.stripes(count);
+        }
+        let inner = Inner {
+            cache: builder.build()?,
+            calendar: Calendar { unix_start },
+            item_limit: self.item_limit,
+            evicts: self.evicts,
+            flush: PendingFlush::default(),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "where a store's calendar begins")]
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl std::fmt::Debug for StoreBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreBuilder")
+            .field("memory_limit", &self.memory_limit)
+            .field("item_limit", &self.item_limit)
+            .field("evicts", &self.evicts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,215 @@
+//! What can be asked of a store in full, and what it answers.
+//!
+//! The forms have the reach of memcached's meta commands; all else is a special case of them. Each
+//! is built with struct update syntax from its default.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// The stamp shown of an item that somebody has locked: all ones.
+pub const LOCKED: u64 = u64::MAX;
+
+/// An item, as a read finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The value. It shares the store's memory; nothing is copied.
+    pub value: Bytes,
+    /// What the client has stored with it.
+    pub flags: u32,
+    /// The stamp, or [`LOCKED`].
+    pub cas: u64,
+}
+
+/// Under which condition [`Store::put`](super::Store::put) stores, and what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Whether or not there is an item.
+    #[default]
+    Set,
+    /// Only if there is none.
+    Add,
+    /// Only if there is one.
+    Replace,
+    /// The value goes behind that of the item, which keeps its flags and its expiry time.
+    Append,
+    /// The value goes before that of the item, likewise.
+    Prepend,
+}
+
+/// A write in full: memcached's `ms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Put {
+    /// How to store.
+    pub mode: Mode,
+    /// The value.
+    pub value: Bytes,
+    /// What to store with it.
+    pub flags: u32,
+    /// When it expires: 0 never, up to [`RELATIVE_LIMIT`](super::RELATIVE_LIMIT) in so many seconds,
+    /// beyond that at that Unix time, negative at once.
+    pub exptime: i64,
+    /// Only if the item has this stamp, or is locked with it. Not looked at by [`Mode::Add`]. Zero is
+    /// a stamp that no item has.
+    pub cas: Option<u64>,
+    /// With `cas`: a value that is older than the item is stored all the same, as a stale one.
+    pub invalidate: bool,
+    /// For [`Mode::Append`] and [`Mode::Prepend`]: without an item, store one that expires then.
+    pub vivify: Option<i64>,
+    /// The stamp to store under instead of a fresh one. Zero stands for a fresh one.
+    pub stamp: Option<u64>,
+    /// The key came in base64, so it is to be shown so.
+    pub binary_key: bool,
+}
+
+/// What a write has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The item's new stamp.
+    pub cas: u64,
+    /// How many bytes its value has.
+    pub size: usize,
+}
+
+/// A read in full: memcached's `mg`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetch {
+    /// Does not count as a use.
+    pub quietly: bool,
+    /// The new expiry time. The stamp stays.
+    pub touch: Option<i64>,
+    /// Without an item, make an empty one that expires then, and win the right to fill it.
+    pub vivify: Option<i64>,
+    /// The stamp of an item that `vivify` makes.
+    pub stamp: Option<u64>,
+    /// Win the right to fill an item anew that has less than so many seconds to live.
+    pub recache: Option<i64>,
+    /// The caller wants [`Metadata`] of the item, which costs the stripe lock.
+    pub metadata: bool,
+    /// The key came in base64.
+    pub binary_key: bool,
+}
+
+/// An item, as a read in full finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// Value, flags and stamp.
+    pub hit: Hit,
+    /// Who is to fill it, if it is stale or about to expire.
+    pub role: Role,
+    /// The item is stale.
+    pub is_stale: bool,
+    /// The item was made by a request with a base64 key.
+    pub binary_key: bool,
+    /// The rest, if it was asked for; from before this read.
+    pub metadata: Option<Metadata>,
+}
+
+/// Whose turn it is to fill an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nobody's: the item is good.
+    #[default]
+    None,
+    /// The caller's: W.
+    Won,
+    /// Somebody else's: Z.
+    Taken,
+}
+
+/// What is known of an item besides its content; from before the read that returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// How many seconds it has to live; `None` for ever.
+    pub ttl: Option<u32>,
+    /// The same after this read, which may have changed it.
+    pub ttl_after: Option<u32>,
+    /// Whether it was read before.
+    pub was_fetched: bool,
+    /// How many seconds ago it was last read or stored.
+    pub idle: u32,
+}
+
+/// A removal in full: memcached's `md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delete {
+    /// Only if the item has this stamp, or is locked with it.
+    pub cas: Option<u64>,
+    /// Keep the item, but mark it stale.
+    pub invalidate: bool,
+    /// With `invalidate`: the new expiry time.
+    pub touch: Option<i64>,
+    /// Keep the item, but empty it: no value, no flags.
+    pub clear_value: bool,
+    /// The new stamp of an item that is kept.
+    pub stamp: Option<u64>,
+}
+
+/// A change of a counter in full: memcached's `ma`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Count down, not up.
+    pub down: bool,
+    /// By how much.
+    pub delta: u64,
+    /// Without an item, store `initial` with this expiry time.
+    pub vivify: Option<i64>,
+    /// What a new item begins with. The delta is not applied to it.
+    pub initial: u64,
+    /// The new expiry time of an item that is there.
+    pub touch: Option<i64>,
+    /// Only if the item has this stamp.
+    pub cas: Option<u64>,
+    /// The new stamp.
+    pub stamp: Option<u64>,
+}
+
+impl Default for Count {
+    /// Up by one, only where there is an item.
+    fn default() -> Self {
+        Self {
+            down: false,
+            delta: 1,
+            vivify: None,
+            initial: 0,
+            touch: None,
+            cas: None,
+            stamp: None,
+        }
+    }
+}
+
+/// What a change of a counter has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counted {
+    /// The number that was stored.
+    pub number: u64,
+    /// The item's new stamp.
+    pub cas: u64,
+    /// How many seconds it had to live before this change; `None` for ever.
+    pub ttl: Option<u32>,
+    /// The same after it.
+    pub ttl_after: Option<u32>,
+    /// Whether the item is new.
+    pub is_new: bool,
+}
+
+/// An item that the caller has locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Locked {
+    /// The value.
+    pub value: Bytes,
+    /// What the client has stored with it.
+    pub flags: u32,
+    /// What opens the lock, as the stamp of a conditional write or in
+    /// [`unlock`](super::Store::unlock).
+    pub token: u64,
+    /// How long the lock holds.
+    pub remaining: Duration,
+}

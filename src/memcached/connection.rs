@@ -1,0 +1,167 @@
+//! [`Connection`]: bytes in, bytes out.
+
+use std::fmt;
+
+use super::request::{Intercept, Protocol};
+use super::stats::Tally;
+use super::{Output, Service, binary, text};
+
+/// More output than this is written before further requests are carried out.
+const OUTPUT_LIMIT: usize = 256 * 1024;
+
+/// What a connection wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// More input.
+    More,
+    /// The output written, and then another call, with or without more input: there are requests
+    /// left.
+    Write,
+    /// The output written, and then an end.
+    Close,
+}
+
+/// One client's connection, without its socket.
+pub struct Connection {
+    state: State,
+    /// What has come and is not a complete request yet.
+    input: Vec<u8>,
+    /// How much of what comes next is to be thrown away.
+    skip: u64,
+    protocol: Option<Protocol>,
+    is_closed: bool,
+}
+
+/// What carrying out a request needs of its connection.
+pub(super) struct State {
+    pub(super) service: Service,
+    pub(super) tally: Tally,
+    /// The client has asked for Couchbase's statuses.
+    pub(super) extended_errors: bool,
+}
+
+/// A parsed request.
+pub(super) struct Parsed<C> {
+    pub(super) command: C,
+    /// How many bytes it takes, those that have not come yet and are not wanted included.
+    pub(super) len: u64,
+}
+
+impl Connection {
+    /// A connection to `service` on which nothing has come yet.
+    #[must_use]
+    pub fn new(service: &Service) -> Self {
+        let state =
+            State { service: service.clone(), tally: Tally::default(), extended_errors: false };
+        Self { state, input: Vec::new(), skip: 0, protocol: None, is_closed: false }
+    }
+
+    /// Takes what has come, carries out all requests that are complete, and appends the answers to
+    /// `out`.
+    pub fn feed(&mut self, input: &[u8], out: &mut Output) -> Flow {
+        self.feed_through(input, out, &mut ())
+    }
+
+    /// [`feed`](Self::feed) with somebody who looks at every request first.
+    pub fn feed_through<I: Intercept>(
+        &mut self,
+        input: &[u8],
+        out: &mut Output,
+        intercept: &mut I,
+    ) -> Flow {
+        if self.is_closed {
+            return Flow::Close;
+        }
+        let mut held = std::mem::take(&mut self.input);
+        let (flow, used) = if held.is_empty() {
+            self.run(input, out, intercept)
+        } else {
+            held.extend_from_slice(input);
+            self.run(&held, out, intercept)
+        };
+        self.state.service.stats().add(&mut self.state.tally);
+        if held.is_empty() {
+            held.extend_from_slice(&input[used..]);
+        } else {
+            held.drain(..used);
+        }
+        self.input = held;
+        self.is_closed = flow == Flow::Close;
+        flow
+    }
+
+    /// Carries out the requests at the front of `input`. Returns how much of it was used.
+    fn run<I: Intercept>(
+        &mut self,
+        input: &[u8],
+        out: &mut Output,
+        intercept: &mut I,
+    ) -> (Flow, usize) {
+        let mut used = 0;
+        loop {
+            let skipped = self.skip.min((input.len() - used) as u64);
+            self.skip -= skipped;
+            used += skipped as usize;
+            let rest = &input[used..];
+            if rest.is_empty() {
+                return (Flow::More, used);
+            }
+            if out.len() > OUTPUT_LIMIT {
+                return (Flow::Write, used);
+            }
+            let Some((flow, len)) = self.step(rest, out, intercept) else {
+                return (Flow::More, used);
+            };
+            if flow == Flow::Close {
+                return (flow, used);
+            }
+            let taken = len.min(rest.len() as u64);
+            used += taken as usize;
+            self.skip = len - taken;
+        }
+    }
+
+    /// Carries out the first request of `input`, if it is complete.
+    #[inline]
+    fn step<I: Intercept>(
+        &mut self,
+        input: &[u8],
+        out: &mut Output,
+        intercept: &mut I,
+    ) -> Option<(Flow, u64)> {
+        let first = input[0];
+        let protocol = *self.protocol.get_or_insert(match first {
+            0x80 => Protocol::Binary,
+            _ => Protocol::Text,
+        });
+        let state = &mut self.state;
+        if protocol == Protocol::Binary {
+            let Parsed { command, len } = binary::parse(input, state)?;
+            if !I::IS_ACTIVE {
+                return Some((binary::execute(&command, state, out), len));
+            }
+            let raw = &input[..input.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
+            let request = binary::describe(&command, raw);
+            let mut execute = |out: &mut Output| binary::execute(&command, state, out);
+            return Some((intercept.request(&request, &mut execute, out), len));
+        }
+        let Parsed { command, len } = text::parse(input, state)?;
+        if !I::IS_ACTIVE {
+            return Some((text::execute(&command, state, out), len));
+        }
+        let raw = &input[..input.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
+        let request = text::describe(&command, raw);
+        let mut execute = |out: &mut Output| text::execute(&command, state, out);
+        Some((intercept.request(&request, &mut execute, out), len))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("protocol", &self.protocol)
+            .field("waiting", &self.input.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! [`Output`]: what a connection wants written, with long values by reference.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+
+/// Values up to this long are copied, so that many small answers leave in one write.
+const COPIED: usize = 1024;
+
+/// Bytes to be written to a client, in order, and what else is to happen between them.
+///
+/// Its [`Buf`] side is for whoever writes: it ends at the next [`Event`], which is taken out with
+/// [`take_event`](Self::take_event).
+#[derive(Default)]
+pub struct Output {
+    pieces: VecDeque<Piece>,
+    /// What follows the last piece.
+    tail: Vec<u8>,
+    /// How much of `tail` is written, if there is no piece.
+    written: usize,
+    /// The bytes of all pieces.
+    in_pieces: usize,
+}
+
+enum Piece {
+    Bytes(Bytes),
+    Event(Event),
+}
+
+/// What a fault does to a connection, at its place between the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Nothing is written for this long.
+    Pause(Duration),
+    /// Nothing is written any more, and the connection stays open.
+    Stall,
+    /// The connection is closed.
+    Close,
+    /// The connection is reset.
+    Reset,
+    /// What follows is written byte by byte, with this long between them.
+    Dribble(Duration),
+}
+
+impl Output {
+    /// Nothing to write.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+    }
+
+    /// Appends a value; a long one by reference.
+    #[inline]
+    pub fn push_value(&mut self, value: &Bytes) {
+        if value.len() <= COPIED {
+            return self.push(value);
+        }
+        self.seal();
+        self.in_pieces += value.len();
+        self.pieces.push_back(Piece::Bytes(value.clone()));
+    }
+
+    /// Appends a number in decimal.
+    #[inline]
+    pub fn push_number(&mut self, number: impl itoa::Integer) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Appends an event.
+    pub fn push_event(&mut self, event: Event) {
+        self.seal();
+        self.pieces.push_back(Piece::Event(event));
+    }
+
+    /// Appends all of `other`, and empties it.
+    pub fn append(&mut self, other: &mut Self) {
+        other.seal();
+        if !other.pieces.is_empty() {
+            self.seal();
+            self.pieces.append(&mut other.pieces);
+            self.in_pieces += std::mem::take(&mut other.in_pieces);
+        }
+    }
+
+    /// How many bytes are to be written, events aside.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.in_pieces + self.tail.len() - self.written
+    }
+
+    /// Whether there is neither a byte nor an event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.len() == self.written
+    }
+
+    /// A copy of all bytes, events aside.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.len());
+        for piece in &self.pieces {
+            if let Piece::Bytes(bytes) = piece {
+                all.extend_from_slice(bytes);
+            }
+        }
+        all.extend_from_slice(&self.tail[self.written..]);
+        all
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.tail.clear();
+        (self.written, self.in_pieces) = (0, 0);
+    }
+
+    /// The event that is next, if no bytes come before it.
+    pub fn take_event(&mut self) -> Option<Event> {
+        let Some(&Piece::Event(event)) = self.pieces.front() else { return None };
+        self.pieces.pop_front();
+        Some(event)
+    }
+
+    /// Keeps only the first `len` bytes, and the events before the end of them.
+    pub fn truncate(&mut self, len: usize) {
+        self.seal();
+        let mut left = len;
+        let mut kept = VecDeque::new();
+        for piece in self.pieces.drain(..) {
+            match piece {
+                Piece::Bytes(bytes) if left > 0 => {
+                    let bytes = bytes.slice(..left.min(bytes.len()));
+                    left -= bytes.len();
+                    kept.push_back(Piece::Bytes(bytes));
+                }
+                Piece::Event(event) if left > 0 => kept.push_back(Piece::Event(event)),
+                _ => {}
+            }
+        }
+        self.pieces = kept;
+        self.in_pieces = len - left;
+    }
+
+    /// Makes the tail a piece.
+    fn seal(&mut self) {
+        if self.tail.len() > self.written {
+            let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+            tail.advance(self.written);
+            self.in_pieces += tail.len();
+            self.pieces.push_back(Piece::Bytes(tail));
+        }
+        self.tail.clear();
+        self.written = 0;
+    }
+}
+
+impl Buf for Output {
+    /// The bytes before the next event.
+    fn remaining(&self) -> usize {
+        let mut bytes = 0;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Bytes(piece) => bytes += piece.len(),
+                Piece::Event(_) => return bytes,
+            }
+        }
+        bytes + self.tail.len() - self.written
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.pieces.front() {
+            Some(Piece::Bytes(bytes)) => bytes,
+            Some(Piece::Event(_)) => &[],
+            None => &self.tail[self.written..],
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for piece in &self.pieces {
+            let Piece::Bytes(bytes) = piece else { return filled };
+            let Some(slice) = slices.get_mut(filled) else { return filled };
+            *slice = std::io::IoSlice::new(bytes);
+            filled += 1;
+        }
+        if let Some(slice) = slices.get_mut(filled).filter(|_| self.tail.len() > self.written) {
+            *slice = std::io::IoSlice::new(&self.tail[self.written..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(Piece::Bytes(bytes)) = self.pieces.front_mut() {
+            let step = count.min(bytes.len());
+            bytes.advance(step);
+            self.in_pieces -= step;
+            count -= step;
+            if !bytes.is_empty() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+        assert!(count <= self.tail.len() - self.written, "more is written than there was");
+        self.written += count;
+        if self.written == self.tail.len() {
+            self.tail.clear();
+            self.written = 0;
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
