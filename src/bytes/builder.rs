@@ -123,7 +123,6 @@ impl StoreBuilder {
             cache: builder.build()?,
             calendar: Calendar { unix_start },
             item_limit: self.item_limit,
-            evicts: self.evicts,
             flush: PendingFlush::default(),
         };
         Ok(Store { inner: Arc::new(inner) })

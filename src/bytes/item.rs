@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use bytes::Bytes;
 
-use super::requests::{Hit, LOCKED, Role};
+use super::requests::{Hit, LOCKED, Put, Role};
 use crate::stamp::Cas;
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
@@ -60,6 +60,12 @@ impl Item {
     pub(super) fn new(value: Bytes, flags: u32, now: u32) -> Self {
         let (used, marks) = (AtomicU32::new(now), AtomicU8::new(0));
         Self { value, flags, used, stamp: 0, marks }
+    }
+
+    /// What `put` asks to be stored.
+    pub(super) fn of(put: Put, now: u32) -> Self {
+        let item = Self::new(put.value, put.flags, now).stamped(put.stamp);
+        item.with_binary_key(put.binary_key)
     }
 
     /// Under a stamp that the client has chosen; zero leaves it to the store.
