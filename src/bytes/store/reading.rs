@@ -109,7 +109,7 @@ impl Store {
         let store = self.inner.cache.store();
         let mut names = keys.clone();
         store.peek_many(keys.map(AsRef::as_ref), &guard, |_, found| {
-            let key = names.next().expect("every key is looked up once, in order");
+            let Some(key) = names.next() else { return };
             match found {
                 Some(found) => {
                     hits += 1;
