@@ -45,6 +45,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush_all(&self, delay: i64) {
+        self.flush_if_due();
         let flush = &self.inner.flush;
         let _turn = flush.turn.lock();
         let now = self.second();

@@ -1,7 +1,4 @@
-//! The store of byte strings: what memcached's commands do, without a protocol.
-
-#![cfg(feature = "bytes")]
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+//! One rule after the other.
 
 use std::thread;
 use std::time::Duration;
