@@ -69,6 +69,8 @@ pub(crate) enum Answer {
     /// Locked, with what was read.
     Token(Seen),
     Done,
+    /// What some protocols say of several of the following.
+    NotStored,
     Absent,
     Exists,
     Changed,

@@ -1,4 +1,4 @@
-//! The ways into a store: by call, or by a protocol.
+//! By the methods of the store.
 
 use std::time::Duration;
 
@@ -6,8 +6,19 @@ use caskade::bytes::{self, Reason, Store, StoreError};
 
 use crate::model::{Answer, Fetch, Mode, Op, Put, Role, Seen};
 
-/// Carries out an operation and says what came of it.
-pub(crate) type Door = fn(&Store, &[u8], &Op) -> Answer;
+use super::Door;
+
+pub(super) struct Call(pub(super) Store);
+
+impl Door for Call {
+    fn enter(&mut self, key: &[u8], op: &Op) -> Option<Answer> {
+        Some(call(&self.0, key, op))
+    }
+
+    fn blur(&self, _: &Op, answer: Answer) -> Answer {
+        answer
+    }
+}
 
 /// By the methods of the store.
 pub(crate) fn call(store: &Store, key: &[u8], op: &Op) -> Answer {
