@@ -90,6 +90,9 @@ pub struct Stored {
 pub struct Fetch {
     /// Does not count as a use.
     pub quietly: bool,
+    /// Takes no part in who is to fill a stale item: the role is never [`Role::Won`] for want of
+    /// `vivify` or `recache`.
+    pub plainly: bool,
     /// The new expiry time. The stamp stays.
     pub touch: Option<i64>,
     /// Without an item, make an empty one that expires then, and win the right to fill it.
@@ -124,6 +127,8 @@ pub struct Fetched {
     pub is_stale: bool,
     /// The item was made by a request with a base64 key.
     pub binary_key: bool,
+    /// This read has made the item.
+    pub is_new: bool,
     /// The rest, if it was asked for; from before this read.
     pub metadata: Option<Metadata>,
 }

@@ -27,4 +27,4 @@ mod text;
 pub use connection::{Connection, Flow};
 pub use output::{Event, Output};
 pub use request::{Intercept, Protocol, Request};
-pub use service::{Compat, Config, Service};
+pub use service::{Compat, Config, Extension, Service};

@@ -4,6 +4,7 @@
 
 mod counting;
 mod flushing;
+mod inspecting;
 mod locking;
 mod reading;
 mod removing;
@@ -69,6 +70,7 @@ pub(super) struct Inner {
     pub(super) cache: Cache<Key, Item>,
     pub(super) calendar: Calendar,
     pub(super) item_limit: usize,
+    pub(super) evicts: bool,
     pub(super) flush: PendingFlush,
 }
 

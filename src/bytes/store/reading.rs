@@ -171,14 +171,15 @@ impl Store {
         }
         Ok(Some(Fetched {
             hit: item.hit(found.cas),
-            role: item.role(false),
+            role: if fetch.plainly { item.present_role() } else { item.role(false) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
+            is_new: false,
             metadata: None,
         }))
     }
 
-    fn fetch_locked(&self, key: &[u8], fetch: Fetch) -> Verdict<Option<Fetched>> {
+    pub(super) fn fetch_locked(&self, key: &[u8], fetch: Fetch) -> Verdict<Option<Fetched>> {
         let now = self.second();
         let mut fetched = None;
         let updated = self.revise(key, Opener::Nobody, |present| {
@@ -224,9 +225,10 @@ impl Store {
         }
         Fetched {
             hit: item.hit(Some(present.cas)),
-            role: item.role(claims),
+            role: if fetch.plainly && !claims { item.present_role() } else { item.role(claims) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
+            is_new: false,
             metadata: Some(metadata),
         }
     }
@@ -253,6 +255,7 @@ impl Store {
             role: Role::Won,
             is_stale: false,
             binary_key: fetch.binary_key,
+            is_new: true,
             metadata: Some(metadata),
         }
     }

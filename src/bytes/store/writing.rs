@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Store, Verdict, chosen, opener};
 use crate::bytes::error::{Reason, StoreError};
-use crate::bytes::item::{Item, Key, weight};
+use crate::bytes::item::{Item, Key};
 use crate::bytes::requests::{Mode, Put, Stored};
 use crate::expiry::Expiry;
 use crate::store::{Condition, Present, Revision};
@@ -224,7 +224,7 @@ impl Store {
             Err(reason) => return Err(StoreError::new(reason, put.value)),
         };
         let is_plain = put.mode == Mode::Set && put.cas.is_none();
-        let stored = if self.is_too_large(key, put.value.len(), put.flags) {
+        let stored = if !self.admits(key.len(), put.value.len(), put.flags) {
             Err(StoreError::new(Reason::TooLarge, put.value))
         } else if is_plain {
             self.put_plainly(key, put)
@@ -236,22 +236,6 @@ impl Store {
                 self.forget_overwritten(key);
             }
         })
-    }
-
-    /// Whether an item of such a value would be larger than the store allows.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use caskade::bytes::Store;
-    ///
-    /// let store = Store::new();
-    /// assert!(!store.is_too_large("k", 1_048_516, 0));
-    /// assert!(store.is_too_large("k", 1_048_517, 0));
-    /// ```
-    #[must_use]
-    pub fn is_too_large(&self, key: impl AsRef<[u8]>, value: usize, flags: u32) -> bool {
-        weight(key.as_ref(), value, flags) > self.inner.item_limit
     }
 
     /// Ends the item that a set was to overwrite which could not be carried out: its writer must not
@@ -351,7 +335,7 @@ impl Store {
             return Ok((fresh(), self.expiry(put.exptime)));
         }
         let value = join(&old.value, &put.value, put.mode);
-        if self.is_too_large(key, value.len(), old.flags) {
+        if !self.admits(key.len(), value.len(), old.flags) {
             return Err(Reason::TooLarge);
         }
         let item = Item::new(value, old.flags, now)
