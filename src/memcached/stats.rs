@@ -30,6 +30,15 @@ macro_rules! counters {
                 })*
             }
 
+            /// Shows all, with what a connection has counted and not added yet.
+            fn visit(&self, tally: &Tally, each: &mut dyn FnMut(&[u8], &[u8])) {
+                $({
+                    let mut number = itoa::Buffer::new();
+                    let number = number.format(self.$name.get() + tally.$name);
+                    each(stringify!($name).as_bytes(), number.as_bytes());
+                })*
+            }
+
             /// Sets all to zero.
             pub(super) fn reset(&self) {
                 $(self.$name.set(0);)*
@@ -58,18 +67,7 @@ pub(super) fn visit(group: &[u8], state: &State, each: &mut dyn FnMut(&[u8], &[u
     if !group.is_empty() {
         return false;
     }
-    let stats = state.service.stats();
-    let version = state.service.config().compat.version();
-    each(b"version", version.as_bytes());
-    let numbers: [(&str, u64); 5] = [
-        ("curr_items", state.service.store().len() as u64),
-        ("cmd_get", stats.cmd_get.get() + state.tally.cmd_get),
-        ("cmd_set", stats.cmd_set.get() + state.tally.cmd_set),
-        ("cmd_lock", stats.cmd_lock.get() + state.tally.cmd_lock),
-        ("lock_errors", stats.lock_errors.get() + state.tally.lock_errors),
-    ];
-    for (name, number) in numbers {
-        each(name.as_bytes(), itoa::Buffer::new().format(number).as_bytes());
-    }
+    each(b"version", state.service.config().compat.version().as_bytes());
+    state.service.stats().visit(&state.tally, each);
     true
 }
