@@ -119,9 +119,16 @@ impl Connection {
                 held.shrink_to(HELD_LIMIT.max(held.len()));
             }
         }
-        self.input = held;
         self.is_closed = flow == Flow::Close;
+        self.input = if self.is_closed { Vec::new() } else { held };
         flow
+    }
+
+    /// How many bytes are kept of requests that are not complete. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.input.len()
     }
 
     /// Carries out the requests at the front of `input`. Returns how much of it was used.

@@ -4,6 +4,9 @@ mod details;
 pub(super) mod listing;
 pub(super) mod text;
 
+use std::fmt::Write;
+
+use super::connection::State;
 use crate::sync::Tally as Sum;
 use details::Details;
 
@@ -69,6 +72,25 @@ impl Counters {
         self.before.evicted.set(stats.evicted);
         self.before.expired.set(stats.expired);
     }
+}
+
+/// Shows the statistics of `group` by name and value. Whether there is such a group; `reset` is one,
+/// and shows nothing.
+pub(super) fn visit(group: &[u8], state: &mut State, each: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+    let State { service, tally, .. } = state;
+    // What this connection has counted belongs into the answer.
+    tally.is_dirty = true;
+    service.stats().add(tally);
+    if group == b"reset" {
+        service.stats().reset(&service.store().stats());
+        return true;
+    }
+    let mut text = String::new();
+    listing::list(service, group, &mut |name, value| {
+        text.clear();
+        let _ = write!(text, "{value}"); // to a string, which does not fail
+        each(name.as_bytes(), text.as_bytes());
+    })
 }
 
 impl Tally {
