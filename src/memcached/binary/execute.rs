@@ -8,7 +8,7 @@ use super::status::{Asker, Status};
 use super::{Command, Fault};
 use crate::bytes::{Count, Delete, Hit, Mode, Put, Reason, StoreError, Stored};
 use crate::memcached::connection::State;
-use crate::memcached::stats;
+use crate::memcached::stats::{self, Tally};
 use crate::memcached::{Flow, Output};
 
 /// The expiry time that forbids to make a counter that is not there.
