@@ -54,7 +54,8 @@ impl Connection {
     pub fn new(service: &Service) -> Self {
         let state =
             State { service: service.clone(), tally: Tally::default(), extended_errors: false };
-        Self { state, input: Vec::new(), skip: 0, protocol: None, is_closed: false }
+        let protocol = service.config().protocol;
+        Self { state, input: Vec::new(), skip: 0, protocol, is_closed: false }
     }
 
     /// Takes what has come, carries out all requests that are complete, and appends the answers to

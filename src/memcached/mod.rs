@@ -20,6 +20,8 @@ mod binary;
 mod connection;
 mod output;
 mod request;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 mod stats;
 mod text;
@@ -27,4 +29,4 @@ mod text;
 pub use connection::{Connection, Flow};
 pub use output::{Event, Output};
 pub use request::{Intercept, Protocol, Request};
-pub use service::{Compat, Config, Service};
+pub use service::{Compat, Config, Extension, Service};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::stats::Counters;
+use super::{Output, Protocol};
 use crate::bytes::Store;
 
 /// Which memcached is spoken.
@@ -44,6 +45,8 @@ pub struct Config {
     pub threads: u32,
     /// The port, shown by `stats settings`.
     pub port: u16,
+    /// The only protocol that is spoken; `None` to tell by the first byte.
+    pub protocol: Option<Protocol>,
 }
 
 impl Default for Config {
@@ -55,8 +58,16 @@ impl Default for Config {
             max_connections: 1024,
             threads: 4,
             port: 11211,
+            protocol: None,
         }
     }
+}
+
+/// Commands beyond memcached's own.
+pub trait Extension: Send + Sync {
+    /// A line of the text protocol has come whose first word is no command of memcached's. Appends
+    /// the answer and returns true, or returns false if it is none of its own either.
+    fn command(&self, words: &[&[u8]], out: &mut Output) -> bool;
 }
 
 /// A store with its settings and its statistics, shared by all connections to it.
@@ -69,6 +80,7 @@ struct Shared {
     store: Store,
     config: Config,
     stats: Counters,
+    extension: Option<Box<dyn Extension>>,
 }
 
 impl Service {
@@ -81,7 +93,17 @@ impl Service {
     /// A service over `store`.
     #[must_use]
     pub fn with(store: Store, config: Config) -> Self {
-        Self { shared: Arc::new(Shared { store, config, stats: Counters::default() }) }
+        Self::from_parts(store, config, None)
+    }
+
+    /// A service over `store` with commands beyond memcached's.
+    #[must_use]
+    pub fn extended(store: Store, config: Config, extension: impl Extension + 'static) -> Self {
+        Self::from_parts(store, config, Some(Box::new(extension)))
+    }
+
+    fn from_parts(store: Store, config: Config, extension: Option<Box<dyn Extension>>) -> Self {
+        Self { shared: Arc::new(Shared { store, config, stats: Counters::default(), extension }) }
     }
 
     /// The store.
@@ -94,6 +116,12 @@ impl Service {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.shared.config
+    }
+
+    /// Offers a line that is no command of memcached's to the extension, if there is one.
+    pub(super) fn extend(&self, words: &[&[u8]], out: &mut Output) -> bool {
+        let extension = self.shared.extension.as_ref();
+        extension.is_some_and(|extension| extension.command(words, out))
     }
 
     pub(super) fn stats(&self) -> &Counters {

@@ -15,11 +15,15 @@ pub(super) fn parse<'b>(input: &'b [u8], _: &State) -> Option<Parsed<Command<'b>
 }
 
 /// Carries a command out and appends its answer.
-pub(super) fn execute(command: &Command<'_>, _: &mut State, out: &mut Output) -> Flow {
+pub(super) fn execute(command: &Command<'_>, state: &mut State, out: &mut Output) -> Flow {
     if command.line.starts_with(b"quit") {
         return Flow::Close;
     }
-    out.push(b"ERROR\r\n");
+    let line = command.line.strip_suffix(b"\r").unwrap_or(command.line);
+    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').filter(|w| !w.is_empty()).collect();
+    if !state.service.extend(&words, out) {
+        out.push(b"ERROR\r\n");
+    }
     Flow::More
 }
 
