@@ -435,11 +435,10 @@ mod tests {
     fn addresses_come_in_lists_with_and_without_ports() {
         assert_eq!(addresses("-p -1"), ["127.0.0.1:0"]);
         assert_eq!(addresses("-p 5 -l 127.0.0.1,::1"), ["127.0.0.1:5", "[::1]:5"]);
-        assert_eq!(addresses("-l 0.0.0.0:6,[::1]:7 -l [::1]"), [
-            "0.0.0.0:6",
-            "[::1]:7",
-            "[::1]:11211"
-        ]);
+        assert_eq!(
+            addresses("-l 0.0.0.0:6,[::1]:7 -l [::1]"),
+            ["0.0.0.0:6", "[::1]:7", "[::1]:11211"]
+        );
         assert_eq!(addresses("-l 127.0.0.1,127.0.0.1"), ["127.0.0.1:11211"]);
         assert!(refusal("-l not..a..name").contains("-l not..a..name"));
     }
@@ -479,8 +478,19 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         for line in [
-            "-p 65536", "-p -2", "-p x", "-m 0", "-c 0", "-t 0", "-I 1023", "-I 2g", "-I k",
-            "-B udp", "--compat 1.4", "-o idle_timeout=x", "-a 1777",
+            "-p 65536",
+            "-p -2",
+            "-p x",
+            "-m 0",
+            "-c 0",
+            "-t 0",
+            "-I 1023",
+            "-I 2g",
+            "-I k",
+            "-B udp",
+            "--compat 1.4",
+            "-o idle_timeout=x",
+            "-a 1777",
         ] {
             refusal(line);
         }

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::BuildError;
 use crate::bytes::{Reason, Store, StoreBuilder};
 use crate::memcached::{Extension, Output};
 use crate::time::{Clock, ManualClock};
-use crate::BuildError;
 
 /// What a client has asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +127,9 @@ fn debug_time<'w>(words: &[&'w [u8]]) -> Result<Verb<'w>, Option<&'static str>> 
         b"r" => Ok(Verb::Resume),
         word => match std::str::from_utf8(word).ok().and_then(|text| text.parse::<i64>().ok()) {
             Some(seconds) => match u64::try_from(seconds) {
-                Ok(seconds) => Ok(Verb::Advance(bounded(Duration::from_secs(seconds)).ok_or(None)?)),
+                Ok(seconds) => {
+                    Ok(Verb::Advance(bounded(Duration::from_secs(seconds)).ok_or(None)?))
+                }
                 Err(_) => Err(Some(NO_WAY_BACK)),
             },
             None => Err(None),
@@ -197,9 +199,19 @@ mod tests {
         assert_eq!(verb("advance 1.5"), "Ok(Advance(1.5s))");
         assert_eq!(verb("set 1700000000"), "Ok(Set(1700000000))");
         assert_eq!(verb("evict k"), format!("Ok(Evict({:?}))", b"k"));
-        for wrong in ["", "Freeze", "freeze 1", "advance", "advance x", "advance -1", "advance nan",
-            "advance 1e300", "set -1", "evict", "bogus"]
-        {
+        for wrong in [
+            "",
+            "Freeze",
+            "freeze 1",
+            "advance",
+            "advance x",
+            "advance -1",
+            "advance nan",
+            "advance 1e300",
+            "set -1",
+            "evict",
+            "bogus",
+        ] {
             assert!(verb(wrong).starts_with("Err"), "{wrong}");
         }
     }

@@ -16,11 +16,13 @@ use crate::memcached::{Connection, Service};
 
 /// How long nobody is accepted after the system has refused to.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a client may take to agree on how to encrypt.
+#[cfg(feature = "tls")]
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
 
 /// What all clients share.
-#[derive(Debug)]
 pub(super) struct House {
     pub(super) service: Service,
     /// A place for each connection that may be open.
@@ -28,6 +30,9 @@ pub(super) struct House {
     pub(super) patience: Patience,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) is_verbose: bool,
+    /// What encrypts TCP connections, if they are to be.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
 /// A socket that clients connect to.
@@ -47,7 +52,8 @@ enum Guest {
 impl Listener {
     /// All that were bound.
     pub(super) fn all(sockets: Sockets) -> io::Result<Vec<Self>> {
-        let tcp = sockets.tcp.into_iter().map(|socket| Ok(Self::Tcp(TcpListener::from_std(socket)?)));
+        let tcp =
+            sockets.tcp.into_iter().map(|socket| Ok(Self::Tcp(TcpListener::from_std(socket)?)));
         let unix = sockets.unix.into_iter();
         let unix = unix.map(|(socket, file)| Ok(Self::Unix(UnixListener::from_std(socket)?, file)));
         tcp.chain(unix).collect()
@@ -122,15 +128,21 @@ impl House {
         match guest {
             Guest::Tcp(stream) => {
                 listening::prepare(&stream)?;
-                let stream = TcpStream::from_std(stream)?;
-                let (end, stream) = self.talk(stream).await?;
-                if end == End::Reset {
-                    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-                }
-                Ok(end)
+                self.serve_tcp(TcpStream::from_std(stream)?).await
             }
             Guest::Unix(stream) => Ok(self.talk(UnixStream::from_std(stream)?).await?.0),
         }
+    }
+
+    async fn serve_tcp(&self, stream: TcpStream) -> io::Result<End> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await??;
+            let (end, stream) = self.talk(stream).await?;
+            return reset_if(end, stream.get_ref().0);
+        }
+        let (end, stream) = self.talk(stream).await?;
+        reset_if(end, &stream)
     }
 
     /// Serves a client, and says goodbye to one that is to be closed.
@@ -155,4 +167,12 @@ impl House {
             eprintln!("{text}");
         }
     }
+}
+
+/// Sees to it that a connection that is to be reset is, when it is dropped.
+fn reset_if(end: End, stream: &TcpStream) -> io::Result<End> {
+    if end == End::Reset {
+        SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
+    }
+    Ok(end)
 }

@@ -95,6 +95,8 @@ fn house(
         patience: Patience { idle: settings.idle_timeout, write: settings.write_timeout },
         stopped,
         is_verbose: settings.verbosity > 1,
+        #[cfg(feature = "tls")]
+        tls: settings.certificate.as_ref().map(super::tls::acceptor).transpose()?,
     })
 }
 

@@ -20,11 +20,21 @@ pub(super) struct Switch {
     pub(super) text: &'static str,
 }
 
-const fn ignored(letter: char, long: &'static str, takes_value: bool, text: &'static str) -> Switch {
+const fn ignored(
+    letter: char,
+    long: &'static str,
+    takes_value: bool,
+    text: &'static str,
+) -> Switch {
     Switch { letter, long, takes_value, verdict: Verdict::Ignored, text }
 }
 
-const fn refused(letter: char, long: &'static str, takes_value: bool, text: &'static str) -> Switch {
+const fn refused(
+    letter: char,
+    long: &'static str,
+    takes_value: bool,
+    text: &'static str,
+) -> Switch {
     Switch { letter, long, takes_value, verdict: Verdict::Refused, text }
 }
 

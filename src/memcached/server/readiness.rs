@@ -15,13 +15,10 @@ pub(super) fn port_file() -> Option<PathBuf> {
 
 /// One line of JSON.
 pub(super) fn line(tcp: &[SocketAddr], unix: Option<&Path>, version: &str) -> String {
-    serde_json::json!({
-        "tcp": tcp.first().map(SocketAddr::port),
-        "unix": unix.map(Path::to_string_lossy),
-        "pid": std::process::id(),
-        "version": version,
-    })
-    .to_string()
+    let port = serde_json::json!(tcp.first().map(SocketAddr::port));
+    let unix = serde_json::json!(unix.map(Path::to_string_lossy));
+    let pid = std::process::id();
+    format!(r#"{{"tcp":{port},"unix":{unix},"pid":{pid},"version":"{version}"}}"#)
 }
 
 /// Prints a line where others may have stopped reading.
