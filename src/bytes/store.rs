@@ -287,7 +287,7 @@ impl Store {
         };
         if weight(key, put.value.len(), put.flags) > self.inner.item_limit {
             if put.mode == Mode::Set && put.cas.is_none() {
-                self.drop_unstorable(key);
+                self.forget_overwritten(key);
             }
             return Err(StoreError::new(Reason::TooLarge, put.value));
         }
@@ -298,7 +298,7 @@ impl Store {
         };
         stored.map_err(|reason| {
             if reason == Reason::Full && put.mode == Mode::Set && put.cas.is_none() {
-                self.drop_unstorable(key);
+                self.forget_overwritten(key);
             }
             StoreError::new(reason, put.value)
         })
@@ -306,9 +306,25 @@ impl Store {
 
     /// A set that cannot be carried out has ended the old value all the same: its writer must not
     /// read what was there before.
-    pub fn drop_unstorable(&self, key: impl AsRef<[u8]>) {
+    pub fn forget_overwritten(&self, key: impl AsRef<[u8]>) {
         // Without an item, or with a locked one, there is nothing to drop.
         let _ = self.inner.cache.discard(key.as_ref());
+    }
+
+    /// Whether an item of such a value would be larger than the store allows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// assert!(!store.is_too_large("k", 1_048_516, 0));
+    /// assert!(store.is_too_large("k", 1_048_517, 0));
+    /// ```
+    #[must_use]
+    pub fn is_too_large(&self, key: impl AsRef<[u8]>, value: usize, flags: u32) -> bool {
+        weight(key.as_ref(), value, flags) > self.inner.item_limit
     }
 
     fn item(&self, put: &Put, now: u32) -> Item {
