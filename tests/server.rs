@@ -1,1 +1,0 @@
-//! The binary `caskade-server`.
