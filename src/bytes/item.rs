@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use bytes::Bytes;
 
-use super::requests::{Hit, LOCKED, Role};
+use super::requests::{Hit, LOCKED, Put, Role};
 use crate::stamp::Cas;
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
@@ -60,6 +60,12 @@ impl Item {
     pub(super) fn new(value: Bytes, flags: u32, now: u32) -> Self {
         let (used, marks) = (AtomicU32::new(now), AtomicU8::new(0));
         Self { value, flags, used, stamp: 0, marks }
+    }
+
+    /// What `put` asks to be stored.
+    pub(super) fn of(put: Put, now: u32) -> Self {
+        let item = Self::new(put.value, put.flags, now).stamped(put.stamp);
+        item.with_binary_key(put.binary_key)
     }
 
     /// Under a stamp that the client has chosen; zero leaves it to the store.
@@ -159,6 +165,11 @@ impl Item {
         if before & WON == 0 { Role::Won } else { Role::Taken }
     }
 
+    /// Whether somebody's turn has been taken, without taking it.
+    pub(super) fn present_role(&self) -> Role {
+        if self.is_won() { Role::Taken } else { Role::None }
+    }
+
     /// The stamp that clients see. Nobody sees that of a locked item.
     #[inline]
     pub(super) fn cas(&self, own: Option<Cas>) -> u64 {
@@ -174,7 +185,7 @@ impl Item {
     }
 }
 
-/// What an item of `key` and `value` weighs.
-pub(super) fn weight(key: &[u8], value: usize, flags: u32) -> usize {
-    ITEM_OVERHEAD + key.len() + value + if flags == 0 { 0 } else { FLAGS_BYTES }
+/// What an item of so many bytes of key and value weighs.
+pub(super) fn weight(key: usize, value: usize, flags: u32) -> usize {
+    ITEM_OVERHEAD + key + value + if flags == 0 { 0 } else { FLAGS_BYTES }
 }

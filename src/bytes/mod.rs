@@ -34,5 +34,6 @@ pub use exptime::RELATIVE_LIMIT;
 pub use item::ITEM_OVERHEAD;
 pub use requests::{
     Count, Counted, Delete, Fetch, Fetched, Hit, LOCKED, Locked, Metadata, Mode, Put, Role, Stored,
+    View,
 };
 pub use store::{MAX_KEY, Store};

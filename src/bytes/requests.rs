@@ -22,6 +22,18 @@ pub struct Hit {
     pub cas: u64,
 }
 
+/// A look at an item, for as long as a closure runs.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct View<'v> {
+    /// The value. A clone of it shares the store's memory.
+    pub value: &'v Bytes,
+    /// What the client has stored with it.
+    pub flags: u32,
+    /// The stamp, or [`LOCKED`].
+    pub cas: u64,
+}
+
 /// Under which condition [`Store::put`](super::Store::put) stores, and what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -78,6 +90,9 @@ pub struct Stored {
 pub struct Fetch {
     /// Does not count as a use.
     pub quietly: bool,
+    /// Takes no part in who is to fill a stale item: the role is never [`Role::Won`] for want of
+    /// `vivify` or `recache`.
+    pub plainly: bool,
     /// The new expiry time. The stamp stays.
     pub touch: Option<i64>,
     /// Without an item, make an empty one that expires then, and win the right to fill it.
@@ -92,6 +107,14 @@ pub struct Fetch {
     pub binary_key: bool,
 }
 
+impl Fetch {
+    /// Whether this takes more than a look.
+    pub(super) fn needs_lock(&self) -> bool {
+        let changes = self.touch.is_some() || self.vivify.is_some();
+        changes || self.recache.is_some() || self.metadata
+    }
+}
+
 /// An item, as a read in full finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,6 +127,8 @@ pub struct Fetched {
     pub is_stale: bool,
     /// The item was made by a request with a base64 key.
     pub binary_key: bool,
+    /// This read has made the item.
+    pub is_new: bool,
     /// The rest, if it was asked for; from before this read.
     pub metadata: Option<Metadata>,
 }
@@ -141,10 +166,12 @@ pub struct Delete {
     pub cas: Option<u64>,
     /// Keep the item, but mark it stale.
     pub invalidate: bool,
-    /// With `invalidate`: the new expiry time.
+    /// The new expiry time of an item that is kept. Without one, an emptied item never expires.
     pub touch: Option<i64>,
-    /// Keep the item, but empty it: no value, no flags.
+    /// Keep the item, but empty it.
     pub clear_value: bool,
+    /// The flags of an item that is emptied.
+    pub flags: u32,
     /// The new stamp of an item that is kept.
     pub stamp: Option<u64>,
 }

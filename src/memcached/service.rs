@@ -63,10 +63,35 @@ impl Default for Config {
     }
 }
 
-/// Commands beyond memcached's own.
+/// Text commands beyond memcached's.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Config, Connection, Extension, Output, Service};
+/// use std::sync::Arc;
+///
+/// struct Ping;
+///
+/// impl Extension for Ping {
+///     fn command(&self, words: &[&[u8]], out: &mut Output) -> bool {
+///         let is_known = words == [b"ping"];
+///         if is_known {
+///             out.push(b"PONG\r\n");
+///         }
+///         is_known
+///     }
+/// }
+///
+/// let service = Service::with_extension(Store::new(), Config::default(), Arc::new(Ping));
+/// let mut out = Output::new();
+/// let _ = Connection::new(&service).feed(b"ping\r\npong\r\n", &mut out);
+/// assert_eq!(out.to_vec(), b"PONG\r\nERROR\r\n");
+/// ```
 pub trait Extension: Send + Sync {
-    /// A line of the text protocol has come whose first word is no command of memcached's. Appends
-    /// the answer and returns true, or returns false if it is none of its own either.
+    /// Somebody has sent a line that begins with no command of memcached's. Whoever knows it appends
+    /// an answer and says so; for the others there is `ERROR`.
     fn command(&self, words: &[&[u8]], out: &mut Output) -> bool;
 }
 
@@ -80,7 +105,7 @@ struct Shared {
     store: Store,
     config: Config,
     stats: Counters,
-    extension: Option<Box<dyn Extension>>,
+    extension: Option<Arc<dyn Extension>>,
 }
 
 impl Service {
@@ -93,17 +118,18 @@ impl Service {
     /// A service over `store`.
     #[must_use]
     pub fn with(store: Store, config: Config) -> Self {
-        Self::from_parts(store, config, None)
+        Self::of(store, config, None)
     }
 
-    /// A service over `store` with commands beyond memcached's.
+    /// A service over `store` with commands of its own.
     #[must_use]
-    pub fn extended(store: Store, config: Config, extension: impl Extension + 'static) -> Self {
-        Self::from_parts(store, config, Some(Box::new(extension)))
+    pub fn with_extension(store: Store, config: Config, extension: Arc<dyn Extension>) -> Self {
+        Self::of(store, config, Some(extension))
     }
 
-    fn from_parts(store: Store, config: Config, extension: Option<Box<dyn Extension>>) -> Self {
-        Self { shared: Arc::new(Shared { store, config, stats: Counters::default(), extension }) }
+    fn of(store: Store, config: Config, extension: Option<Arc<dyn Extension>>) -> Self {
+        let stats = Counters::default();
+        Self { shared: Arc::new(Shared { store, config, stats, extension }) }
     }
 
     /// The store.
@@ -118,14 +144,12 @@ impl Service {
         &self.shared.config
     }
 
-    /// Offers a line that is no command of memcached's to the extension, if there is one.
-    pub(super) fn extend(&self, words: &[&[u8]], out: &mut Output) -> bool {
-        let extension = self.shared.extension.as_ref();
-        extension.is_some_and(|extension| extension.command(words, out))
-    }
-
     pub(super) fn stats(&self) -> &Counters {
         &self.shared.stats
+    }
+
+    pub(super) fn extension(&self) -> Option<&dyn Extension> {
+        self.shared.extension.as_deref()
     }
 }
 

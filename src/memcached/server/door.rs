@@ -108,7 +108,6 @@ impl Door {
             stats.rejected_connections.add(1);
             return guest.turn_away();
         };
-        stats.total_connections.add(1);
         let house = Arc::clone(&self.house);
         self.turns.next().spawn(async move { house.attend(guest, slot).await });
     }

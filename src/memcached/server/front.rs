@@ -115,7 +115,7 @@ fn service(settings: &Settings, sockets: &Sockets) -> Result<Service, String> {
         return Ok(Service::with(store(settings).build().map_err(text)?, config));
     }
     let (control, store) = Control::over(store(settings)).map_err(text)?;
-    Ok(Service::extended(store, config, control))
+    Ok(Service::with_extension(store, config, Arc::new(control)))
 }
 
 fn store(settings: &Settings) -> StoreBuilder {
