@@ -79,7 +79,8 @@ impl Connection {
             extended_errors: false,
             scanned: 0,
         };
-        Self { state, input: Vec::new(), skip: 0, protocol: None, is_closed: false }
+        let protocol = service.config().protocol;
+        Self { state, input: Vec::new(), skip: 0, protocol, is_closed: false }
     }
 
     /// Takes what has come, carries out all requests that are complete, and appends the answers to

@@ -20,6 +20,8 @@ mod binary;
 mod connection;
 mod output;
 mod request;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 mod stats;
 mod text;
