@@ -99,6 +99,7 @@ pub(super) fn describe<'b>(command: &Command<'b>, raw: &'b [u8]) -> Request<'b> 
         exptime: command.op.action.exptime_at().and_then(|at| command.extras_number(at)),
         is_quiet: command.op.is_quiet,
         raw,
+        unread: 0,
     }
 }
 
