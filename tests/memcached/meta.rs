@@ -489,9 +489,9 @@ fn ma_counts() {
 fn me_shows_an_item() {
     let common = [("me k", "EN"), ("set k 5 100 2|xx", "STORED"), ("@3", "")];
     let no_flags = ("set k 0 0 2|xx", "STORED");
-    let endless = ("me k", "ME k exp=-1 la=0 cas=# fetch=no cls=1 size=63");
+    let endless = ("me k", "ME k exp=-1 la=0 cas=# fetch=no cls=1 size=62");
     let get = ("get k", "VALUE k 0 2|xx|END");
-    let fetched = ("me k v", "ME k exp=-1 la=0 cas=# fetch=yes cls=1 size=63");
+    let fetched = ("me k v", "ME k exp=-1 la=0 cas=# fetch=yes cls=1 size=62");
     let binary = [
         ("ms Zm9v 2 b|hi", "HD"),
         ("me Zm9v b", "ME Zm9v exp=-1 la=0 cas=# fetch=no cls=1 size=64"),
