@@ -89,7 +89,7 @@ fn data_ends_where_it_should() {
         BOTH,
         &[
             ("set k 0 0 3|old", "STORED"),
-            ("@rawset k 0 0 2\r\nabcd\r\n", "CLIENT_ERROR bad data chunk|ERROR"),
+            ("@rawset k 0 0 2\r\nabcdxyz\r\n", "CLIENT_ERROR bad data chunk|ERROR"),
             ("get k", "VALUE k 0 3|old|END"),
             ("@rawset k 0 0 1\n1\r\nmn\n", "STORED|MN"),
             ("@rawset k 0 0 1\r\n2\nX", "CLIENT_ERROR bad data chunk"),
