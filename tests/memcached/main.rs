@@ -1,5 +1,13 @@
-//! What a connection answers, to the byte.
+//! memcached's protocols: what is asked, and the exact bytes of the answer.
 
 mod binary;
+mod changes;
+mod framing;
 mod locks;
+mod meta;
+mod others;
 mod packet;
+mod retrieval;
+mod script;
+mod statistics;
+mod storage;
