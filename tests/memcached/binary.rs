@@ -181,7 +181,12 @@ fn others() -> Vec<Row> {
         (ask(0x95).key("k"), vec![failure(0x95, 4, INVALID)]),
         (ask(0x95).key("k").cas(77), vec![failure(0x95, 0x86, "Temporary failure")]),
     ];
-    let known = [0x07, 0x10, 0x17, 0x1f, 0x94, 0x95];
+    for opcode in [0x21, 0x22] {
+        let plain = ask(opcode).key("PLAIN").value("\0who\0secret");
+        rows.push((plain, vec![failure(opcode, 0x81, UNKNOWN)]));
+    }
+    rows.push((ask(0x20), vec![failure(0x20, 0x81, UNKNOWN)]));
+    let known = [0x07, 0x10, 0x17, 0x1f, 0x20, 0x21, 0x22, 0x94, 0x95];
     let known: Vec<u8> = (0..0x1b).chain(0x1c..0x1f).chain(0x23..0x25).chain(known).collect();
     for opcode in (0..=u8::MAX).filter(|opcode| !known.contains(opcode)) {
         rows.push((ask(opcode), vec![failure(opcode, 0x81, UNKNOWN)]));
@@ -230,6 +235,11 @@ fn endings() -> Vec<(Vec<u8>, Vec<Packet>)> {
         shapes.push(ask(opcode).long(0));
         shapes.push(ask(opcode).value("v"));
     }
+    for opcode in [0x21, 0x22] {
+        shapes.push(ask(opcode));
+        shapes.push(ask(opcode).number(0).key("PLAIN"));
+    }
+    shapes.push(ask(0x20).key("PLAIN"));
     shapes.push(ask(0x10).number(0));
     shapes.push(ask(0x10).value("v"));
     shapes.push(ask(0x94));
