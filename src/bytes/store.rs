@@ -645,6 +645,12 @@ impl Store {
         self.inner.cache.is_empty()
     }
 
+    /// Checks every invariant of the tables below. For tests.
+    #[doc(hidden)]
+    pub fn validate(&self) {
+        self.inner.cache.validate();
+    }
+
     /// The statistics of the cache below.
     #[must_use]
     pub fn stats(&self) -> Stats {
