@@ -522,6 +522,16 @@ fn a_full_store_says_so() {
     }
     let counted = client.ask(&ask(0x05).long(1).long(u64::MAX).number(0).key("counter"));
     assert_eq!(counted, failure(0x05, 0x82, "Out of memory incrementing value"));
+    // As if it were too large: the old value of a set ends, even of one that names its stamp.
+    for (opcode, stays) in [(0x03, true), (0x0e, true), (0x01, false)] {
+        let stamp = get(&mut client, "n").cas;
+        let mut request = store(opcode, "n", &value).cas(stamp);
+        if opcode == 0x0e {
+            request.extras.clear();
+        }
+        assert_eq!(client.ask(&request), full(opcode));
+        assert_eq!(get(&mut client, "n").status == 0, stays, "{opcode:#x}");
+    }
 }
 
 #[test]
