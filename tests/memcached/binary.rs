@@ -438,14 +438,14 @@ fn no_claim_makes_a_connection_keep_much() {
         for (extras, key) in [(0u8, 0u16), (0, 3), (4, 3), (8, 3), (20, 3), (255, 3), (8, u16::MAX)]
         {
             let mut client = furnished(Config::default());
-            client.send(&ask(0x0a).bytes());
+            let _ = client.send(&ask(0x0a).bytes());
             let mut head = ask(opcode).bytes();
             head[2..4].copy_from_slice(&key.to_be_bytes());
             head[4] = extras;
             head[8..12].copy_from_slice(&u32::MAX.to_be_bytes());
-            client.send(&head);
+            let _ = client.send(&head);
             for _ in 0..10 {
-                client.send(&[1; 1000]);
+                let _ = client.send(&[1; 1000]);
                 assert!(client.connection.held() == 0, "{opcode:#x} {extras} {key}");
             }
         }
@@ -656,7 +656,7 @@ fn a_reset_sets_counts_to_zero() {
     assert!(stats(&mut client).contains(&sets));
     // In one feed with what counts before and after it.
     let all = [store(0x01, "k", "v"), ask(0x10).key("reset"), store(0x01, "k", "v")];
-    client.send(&all.map(|request| request.bytes()).concat());
+    let _ = client.send(&all.map(|request| request.bytes()).concat());
     assert!(stats(&mut client).contains(&sets));
 }
 
