@@ -1,5 +1,7 @@
 //! memcached's protocols: what is asked, and the exact bytes of the answer.
 
+#![expect(clippy::unwrap_used, reason = "the tables of a test are tests too")]
+
 mod binary;
 mod changes;
 mod framing;
