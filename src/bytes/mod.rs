@@ -24,6 +24,7 @@ mod builder;
 mod decimal;
 mod error;
 mod exptime;
+mod inspection;
 mod item;
 mod requests;
 mod store;
@@ -31,6 +32,7 @@ mod store;
 pub use builder::StoreBuilder;
 pub use error::{Reason, StoreError};
 pub use exptime::RELATIVE_LIMIT;
+pub use inspection::ItemView;
 pub use item::ITEM_OVERHEAD;
 pub use requests::{
     Count, Counted, Delete, Fetch, Fetched, Hit, LOCKED, Locked, Metadata, Mode, Put, Role, Stored,

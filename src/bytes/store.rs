@@ -70,7 +70,7 @@ impl Default for PendingFlush {
 }
 
 /// What came of a revision that could not store.
-type Verdict<T> = Result<T, Reason>;
+pub(super) type Verdict<T> = Result<T, Reason>;
 
 impl Store {
     /// A store with default settings.
@@ -648,17 +648,17 @@ impl Store {
 
     /// A key that may be used, once a flush that is due has been carried out.
     #[inline]
-    fn check<'k>(&self, key: &'k [u8]) -> Verdict<&'k [u8]> {
+    pub(super) fn check<'k>(&self, key: &'k [u8]) -> Verdict<&'k [u8]> {
         self.flush_if_due();
         if (1..=MAX_KEY).contains(&key.len()) { Ok(key) } else { Err(Reason::BadKey) }
     }
 
-    fn time(&self) -> &TimeSource {
+    pub(super) fn time(&self) -> &TimeSource {
         self.inner.cache.store().time()
     }
 
     /// The present second, counted from when the store was made.
-    fn second(&self) -> u32 {
+    pub(super) fn second(&self) -> u32 {
         Calendar::second(self.time())
     }
 
@@ -671,7 +671,7 @@ impl Store {
         self.inner.calendar.end(exptime, now).map(|end| end.saturating_sub(now))
     }
 
-    fn revise(
+    pub(super) fn revise(
         &self,
         key: &[u8],
         opener: Opener,
