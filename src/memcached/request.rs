@@ -42,7 +42,8 @@ pub trait Intercept {
     /// Whether [`request`](Self::request) wants to be called at all.
     const IS_ACTIVE: bool = true;
 
-    /// A request has come in. `execute` carries it out and appends the answer.
+    /// A request has come in. `execute` carries it out and appends the answer. On [`Flow::Write`]
+    /// the requests behind it wait until the output is written, events included.
     fn request(
         &mut self,
         request: &Request<'_>,
