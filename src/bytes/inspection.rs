@@ -23,7 +23,7 @@ use crate::update::Updated;
 ///
 /// let store = Store::new();
 /// store.set("k", "value", 5, 60)?;
-/// let item = store.inspect("k").ok_or("gone")?;
+/// let item = store.examine("k").ok_or("gone")?;
 /// assert_eq!((item.flags, item.ttl), (5, Some(60)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -62,12 +62,12 @@ impl Store {
     ///
     /// let store = Store::new();
     /// let stamp = store.set("k", "value", 0, 0)?;
-    /// assert_eq!(store.inspect("k").map(|item| item.cas), Some(stamp));
-    /// assert_eq!(store.inspect("other"), None);
+    /// assert_eq!(store.examine("k").map(|item| item.cas), Some(stamp));
+    /// assert_eq!(store.examine("other"), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn inspect(&self, key: impl AsRef<[u8]>) -> Option<ItemView> {
+    pub fn examine(&self, key: impl AsRef<[u8]>) -> Option<ItemView> {
         let key = self.check(key.as_ref()).ok()?;
         let now = self.second();
         let mut view = None;
@@ -124,7 +124,7 @@ impl Store {
         for index in 0..store.stripe_count() {
             let guard = epoch::pin();
             for (key, _) in store.walk_stripe(index, &guard) {
-                if let Some(item) = self.inspect(key.as_bytes()) {
+                if let Some(item) = self.examine(key.as_bytes()) {
                     items.insert(item.key.clone(), item);
                 }
             }
@@ -144,7 +144,7 @@ impl Store {
     ///
     /// let store = Store::new();
     /// let stamp = store.set("k", "old", 0, 60)?;
-    /// let item = store.inspect("k").ok_or("gone")?;
+    /// let item = store.examine("k").ok_or("gone")?;
     /// store.set("k", "new", 0, 0)?;
     ///
     /// assert!(store.restore_item(&item));
@@ -160,7 +160,7 @@ impl Store {
         let restored = self.revise(key, Opener::Force, |_| {
             Revision::Put(Item::restored(item, self.second()), expiry)
         });
-        restored.is_ok_and(|_| self.inspect(key).is_some())
+        restored.is_ok_and(|_| self.examine(key).is_some())
     }
 
     /// Removes the item, locked or not, as an eviction would. Returns whether there was one.
