@@ -110,7 +110,7 @@ impl StoreBuilder {
         let mut builder = Cache::<Key, Item>::builder()
             .clock(self.clock)
             .max_weight(self.memory_limit, |key: &Key, item: &Item| {
-                let weight = weight(key.as_bytes(), item.value.len(), item.flags);
+                let weight = weight(key.as_bytes().len(), item.value.len(), item.flags);
                 u32::try_from(weight).unwrap_or(u32::MAX)
             })
             .max_lock_time(self.max_lock_time)

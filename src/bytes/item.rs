@@ -173,6 +173,11 @@ impl Item {
         if before & WON == 0 { Role::Won } else { Role::Taken }
     }
 
+    /// Whether somebody's turn has been taken, without taking it.
+    pub(super) fn present_role(&self) -> Role {
+        if self.is_won() { Role::Taken } else { Role::None }
+    }
+
     /// The stamp that clients see. Nobody sees that of a locked item.
     #[inline]
     pub(super) fn cas(&self, own: Option<Cas>) -> u64 {
@@ -188,7 +193,7 @@ impl Item {
     }
 }
 
-/// What an item of `key` and `value` weighs.
-pub(super) fn weight(key: &[u8], value: usize, flags: u32) -> usize {
-    ITEM_OVERHEAD + key.len() + value + if flags == 0 { 0 } else { FLAGS_BYTES }
+/// What an item of so many bytes of key and value weighs.
+pub(super) fn weight(key: usize, value: usize, flags: u32) -> usize {
+    ITEM_OVERHEAD + key + value + if flags == 0 { 0 } else { FLAGS_BYTES }
 }

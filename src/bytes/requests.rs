@@ -78,6 +78,9 @@ pub struct Stored {
 pub struct Fetch {
     /// Does not count as a use.
     pub quietly: bool,
+    /// Takes no part in who is to fill a stale item: the role is never [`Role::Won`] for want of
+    /// `vivify` or `recache`.
+    pub plainly: bool,
     /// The new expiry time. The stamp stays.
     pub touch: Option<i64>,
     /// Without an item, make an empty one that expires then, and win the right to fill it.
@@ -141,10 +144,12 @@ pub struct Delete {
     pub cas: Option<u64>,
     /// Keep the item, but mark it stale.
     pub invalidate: bool,
-    /// With `invalidate`: the new expiry time.
+    /// With `invalidate` or `clear_value`: the new expiry time.
     pub touch: Option<i64>,
-    /// Keep the item, but empty it: no value, no flags.
+    /// Keep the item, but empty it: no value, these `flags`, and no expiry time but `touch`.
     pub clear_value: bool,
+    /// With `clear_value`: the flags of what is kept.
+    pub flags: u32,
     /// The new stamp of an item that is kept.
     pub stamp: Option<u64>,
 }

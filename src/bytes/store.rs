@@ -88,7 +88,8 @@ impl Store {
 
     /// The item under `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Hit>, StoreError> {
-        Ok(self.fetch(key, Fetch::default())?.map(|fetched| fetched.hit))
+        let fetch = Fetch { plainly: true, ..Fetch::default() };
+        Ok(self.fetch(key, fetch)?.map(|fetched| fetched.hit))
     }
 
     /// The item under `key`, read in full.
@@ -113,7 +114,7 @@ impl Store {
         }
         Ok(Some(Fetched {
             hit: item.hit(found.cas),
-            role: item.role(false),
+            role: if fetch.plainly { item.present_role() } else { item.role(false) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
             metadata: None,
@@ -166,7 +167,7 @@ impl Store {
         }
         Fetched {
             hit: item.hit(Some(present.cas)),
-            role: item.role(claims),
+            role: if fetch.plainly && !claims { item.present_role() } else { item.role(claims) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
             metadata: Some(metadata),
@@ -197,6 +198,72 @@ impl Store {
             is_stale: false,
             binary_key: fetch.binary_key,
             metadata: Some(metadata),
+        }
+    }
+
+    /// The item under `key` as it is, with [`Metadata`]: this is no use of it, and wins no right to
+    /// fill it.
+    ///
+    /// # Concurrency
+    ///
+    /// Takes the key's stripe lock for a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadKey`], and [`Reason::Reentrant`] from inside an update closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("k", "value", 0, 60)?;
+    /// let seen = store.inspect("k")?.ok_or("gone")?;
+    /// let metadata = seen.metadata.ok_or("always there")?;
+    /// assert!(!metadata.was_fetched);
+    /// assert_eq!(metadata.ttl, Some(60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn inspect(&self, key: impl AsRef<[u8]>) -> Result<Option<Fetched>, StoreError> {
+        let key = self.check(key.as_ref())?;
+        let fetch = Fetch { quietly: true, plainly: true, metadata: true, ..Fetch::default() };
+        Ok(self.fetch_locked(key, fetch)?)
+    }
+
+    /// Shows all items, each as [`inspect`](Self::inspect) does.
+    ///
+    /// # Concurrency
+    ///
+    /// Weakly consistent: each item was so at some instant during the call, and those that come or go
+    /// meanwhile may or may not be shown. No lock is held while `look` runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("a", "1", 0, 0)?;
+    /// store.set("b", "22", 0, 0)?;
+    /// let mut bytes = 0;
+    /// store.visit(|_, seen| bytes += seen.hit.value.len());
+    /// assert_eq!(bytes, 3);
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn visit(&self, mut look: impl FnMut(&[u8], &Fetched)) {
+        self.flush_if_due();
+        let store = self.inner.cache.store();
+        for index in 0..store.stripe_count() {
+            let keys: Vec<Key> = {
+                let guard = epoch::pin();
+                store.walk_stripe(index, &guard).map(|(key, _)| key.clone()).collect()
+            };
+            for key in keys {
+                if let Ok(Some(seen)) = self.inspect(key.as_bytes()) {
+                    look(key.as_bytes(), &seen);
+                }
+            }
         }
     }
 
@@ -285,9 +352,9 @@ impl Store {
             Ok(key) => key,
             Err(reason) => return Err(StoreError::new(reason, put.value)),
         };
-        if weight(key, put.value.len(), put.flags) > self.inner.item_limit {
+        if !self.admits(key.len(), put.value.len(), put.flags) {
             if put.mode == Mode::Set && put.cas.is_none() {
-                self.drop_unstorable(key);
+                self.forget_overwritten(key);
             }
             return Err(StoreError::new(Reason::TooLarge, put.value));
         }
@@ -298,7 +365,7 @@ impl Store {
         };
         stored.map_err(|reason| {
             if reason == Reason::Full && put.mode == Mode::Set && put.cas.is_none() {
-                self.drop_unstorable(key);
+                self.forget_overwritten(key);
             }
             StoreError::new(reason, put.value)
         })
@@ -306,9 +373,25 @@ impl Store {
 
     /// A set that cannot be carried out has ended the old value all the same: its writer must not
     /// read what was there before.
-    pub fn drop_unstorable(&self, key: impl AsRef<[u8]>) {
+    pub fn forget_overwritten(&self, key: impl AsRef<[u8]>) {
         // Without an item, or with a locked one, there is nothing to drop.
         let _ = self.inner.cache.discard(key.as_ref());
+    }
+
+    /// Whether an item of such a value would be larger than the store allows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// assert!(!store.is_too_large("k", 1_048_516, 0));
+    /// assert!(store.is_too_large("k", 1_048_517, 0));
+    /// ```
+    #[must_use]
+    pub fn is_too_large(&self, key: impl AsRef<[u8]>, value: usize, flags: u32) -> bool {
+        weight(key.as_ref(), value, flags) > self.inner.item_limit
     }
 
     fn item(&self, put: &Put, now: u32) -> Item {
@@ -392,7 +475,7 @@ impl Store {
             return Ok((self.item(put, now), self.expiry(put.exptime)));
         }
         let value = join(&old.value, &put.value, put.mode);
-        if weight(key, value.len(), old.flags) > self.inner.item_limit {
+        if !self.admits(key.len(), value.len(), old.flags) {
             return Err(Reason::TooLarge);
         }
         let item = Item::new(value, old.flags, now)
@@ -429,14 +512,16 @@ impl Store {
         if !delete.invalidate && !delete.clear_value {
             return Revision::Remove;
         }
-        let mut kept = item.duplicate().stamped(delete.stamp);
-        let mut expiry = Expiry::Keep;
-        if delete.clear_value {
-            (kept.value, kept.flags) = (Bytes::new(), 0);
-        }
+        let untouched = if delete.clear_value { Expiry::Never } else { Expiry::Keep };
+        let expiry = delete.touch.map_or(untouched, |exptime| self.expiry(exptime));
+        let mut kept = if delete.clear_value {
+            Item::new(Bytes::new(), delete.flags, self.second())
+        } else {
+            item.duplicate()
+        };
+        kept = kept.stamped(delete.stamp);
         if delete.invalidate {
             kept = kept.without_claim().marked_stale();
-            expiry = delete.touch.map_or(Expiry::Keep, |exptime| self.expiry(exptime));
         } else if kept.stamp == 0 {
             kept.stamp = current;
         }
@@ -454,7 +539,7 @@ impl Store {
         key: impl AsRef<[u8]>,
         exptime: i64,
     ) -> Result<Option<Hit>, StoreError> {
-        let fetch = Fetch { touch: Some(exptime), ..Fetch::default() };
+        let fetch = Fetch { touch: Some(exptime), plainly: true, ..Fetch::default() };
         Ok(self.fetch(key, fetch)?.map(|fetched| fetched.hit))
     }
 
@@ -627,6 +712,61 @@ impl Store {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inner.cache.is_empty()
+    }
+
+    /// Whether an item may be so large: one with a key of `key` bytes, a value of `value` bytes and
+    /// these `flags`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// assert!(store.admits(1, 1_048_516, 0));
+    /// assert!(!store.admits(1, 1_048_516, 5));
+    /// ```
+    #[must_use]
+    pub fn admits(&self, key: usize, value: usize, flags: u32) -> bool {
+        weight(key, value, flags) <= self.inner.item_limit
+    }
+
+    /// How many bytes a single item may take.
+    #[must_use]
+    pub fn item_limit(&self) -> usize {
+        self.inner.item_limit
+    }
+
+    /// Whether items go when room is needed.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        self.inner.evicts
+    }
+
+    /// How many seconds ago the store was made, by its clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::ManualClock;
+    /// use caskade::bytes::Store;
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let store = Store::builder().clock(clock.clone()).unix_start(1_000_000_000).build()?;
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!((store.age(), store.unix_time()), (5, 1_000_000_005));
+    /// # Ok::<(), caskade::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn age(&self) -> u32 {
+        self.second()
+    }
+
+    /// The Unix time, in seconds, by the store's clock.
+    #[must_use]
+    pub fn unix_time(&self) -> i64 {
+        self.inner.calendar.unix_start + i64::from(self.second())
     }
 
     /// The statistics of the cache below.

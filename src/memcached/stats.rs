@@ -1,5 +1,6 @@
 //! Statistics: counted by each connection for itself, added up for all.
 
+use super::connection::State;
 use crate::sync::Tally as Sum;
 
 macro_rules! counters {
@@ -49,4 +50,26 @@ counters! {
     bytes_read, bytes_written,
     total_items, total_connections, rejected_connections, idle_kicks,
     cmd_lock, lock_errors,
+}
+
+/// Shows every statistic of `group` to `each`; an empty name stands for the general ones. Returns
+/// whether there is such a group.
+pub(super) fn visit(group: &[u8], state: &State, each: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+    if !group.is_empty() {
+        return false;
+    }
+    let stats = state.service.stats();
+    let version = state.service.config().compat.version();
+    each(b"version", version.as_bytes());
+    let numbers: [(&str, u64); 5] = [
+        ("curr_items", state.service.store().len() as u64),
+        ("cmd_get", stats.cmd_get.get() + state.tally.cmd_get),
+        ("cmd_set", stats.cmd_set.get() + state.tally.cmd_set),
+        ("cmd_lock", stats.cmd_lock.get() + state.tally.cmd_lock),
+        ("lock_errors", stats.lock_errors.get() + state.tally.lock_errors),
+    ];
+    for (name, number) in numbers {
+        each(name.as_bytes(), itoa::Buffer::new().format(number).as_bytes());
+    }
+    true
 }
