@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::exptime::Calendar;
-use super::item::{Item, weight};
+use super::item::Item;
 use super::store::Store;
 use crate::epoch;
 use crate::expiry::Expiry;
@@ -227,30 +227,5 @@ impl Store {
             Ok(Updated::Stored(cas)) => Some(cas.to_u64()),
             _ => None,
         }
-    }
-
-    /// The Unix time by the store's clock, in whole seconds.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use caskade::ManualClock;
-    /// use caskade::bytes::Store;
-    /// use std::time::Duration;
-    ///
-    /// let clock = ManualClock::new();
-    /// let store = Store::builder().clock(clock.clone()).unix_start(1_000_000).build()?;
-    /// clock.advance(Duration::from_secs(7));
-    /// assert_eq!(store.unix_time(), 1_000_007);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn unix_time(&self) -> i64 {
-        self.inner.calendar.unix_start + i64::from(self.second())
-    }
-
-    /// How many bytes an item of `key` with a value of `len` bytes takes, and how many one may.
-    pub(crate) fn weight_of(&self, key: &[u8], len: usize, flags: u32) -> (usize, usize) {
-        (weight(key, len, flags), self.inner.item_limit)
     }
 }

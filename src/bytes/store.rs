@@ -391,7 +391,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn is_too_large(&self, key: impl AsRef<[u8]>, value: usize, flags: u32) -> bool {
-        weight(key.as_ref(), value, flags) > self.inner.item_limit
+        weight(key.as_ref().len(), value, flags) > self.inner.item_limit
     }
 
     fn item(&self, put: &Put, now: u32) -> Item {

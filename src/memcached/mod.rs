@@ -18,6 +18,8 @@
 
 mod binary;
 mod connection;
+#[cfg(any(feature = "test-server", feature = "server"))]
+pub mod double;
 mod output;
 mod request;
 mod service;

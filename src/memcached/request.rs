@@ -4,6 +4,8 @@ use super::{Flow, Output};
 
 /// The protocol a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Protocol {
     /// The classic text commands.
     Text,

@@ -97,9 +97,8 @@ impl Delivery {
                 self.pause += delay.least + Duration::from_nanos(strike.random.up_to(span));
             }
             Fault::Garbage(count) => {
-                self.bytes = std::iter::repeat_with(|| strike.random.next() as u8)
-                    .take(count)
-                    .collect();
+                self.bytes =
+                    std::iter::repeat_with(|| strike.random.next() as u8).take(count).collect();
             }
             Fault::WrongOpaque => self.mistake_opaque(seen),
             _ => {}

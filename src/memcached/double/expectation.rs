@@ -154,7 +154,10 @@ impl Expectations {
             let Times { least, most } = expectation.times;
             if met < least {
                 let nearest = nearest(&expectation.matcher, records);
-                return Some(format!("expected {expectation}, but it came {}; {nearest}", counted(met)));
+                return Some(format!(
+                    "expected {expectation}, but it came {}; {nearest}",
+                    counted(met)
+                ));
             }
             let is_too_often = met > most;
             is_too_often.then(|| format!("expected {expectation}, but it came {}", counted(met)))

@@ -109,15 +109,16 @@ impl Log {
         patience: Duration,
     ) -> Result<Vec<Record>, TimedOut> {
         let mut state = self.double.lock();
-        let is_there = self.double.wait(&mut state, patience, |state| {
-            state.records.count(&matcher) >= n
-        });
+        let is_there =
+            self.double.wait(&mut state, patience, |state| state.records.count(&matcher) >= n);
         if is_there {
             return Ok(state.records.matching(&matcher));
         }
         let came = state.records.count(&matcher);
         let nearest = nearest(&matcher, &state.records);
-        Err(TimedOut { message: format!("waited for {n} of {matcher}, and {came} came; {nearest}") })
+        Err(TimedOut {
+            message: format!("waited for {n} of {matcher}, and {came} came; {nearest}"),
+        })
     }
 }
 

@@ -93,7 +93,11 @@ impl Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} {:.3?} node {} connection {}: ", self.number, self.at, self.node, self.connection)?;
+        write!(
+            f,
+            "#{} {:.3?} node {} connection {}: ",
+            self.number, self.at, self.node, self.connection
+        )?;
         write!(f, "{} -> {}", self.seen(), self.outcome())?;
         for fault in &self.faults {
             write!(f, " [{fault}]")?;
@@ -178,7 +182,7 @@ impl<'a> Seen<'a> {
             Kind::Read => self.is_read(),
             Kind::Write => self.is_write(),
             Kind::Overwrite => self.is_overwrite(),
-            Kind::Conditional => self.cas.is_some(),
+            Kind::Conditional => self.cas.is_some() && self.is_write(),
         }
     }
 

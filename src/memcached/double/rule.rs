@@ -156,7 +156,10 @@ pub struct Rule {
     #[cfg_attr(feature = "serde", serde(default))]
     pub seed: u64,
     /// For how long from now, by the server's clock. Default: for ever.
-    #[cfg_attr(feature = "serde", serde(default, rename = "lasts_ms", with = "maybe_milliseconds"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, rename = "lasts_ms", with = "maybe_milliseconds")
+    )]
     pub lasts: Option<Duration>,
     /// What goes wrong.
     pub fault: Fault,
