@@ -24,9 +24,13 @@ mod output;
 mod request;
 mod service;
 mod stats;
+#[cfg(feature = "test-server")]
+pub mod test_server;
 mod text;
 
 pub use connection::{Connection, Flow};
 pub use output::{Event, Output};
 pub use request::{Intercept, Protocol, Request};
 pub use service::{Compat, Config, Service};
+#[cfg(feature = "test-server")]
+pub use test_server::TestServer;
