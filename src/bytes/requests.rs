@@ -107,6 +107,8 @@ pub struct Fetched {
     pub is_stale: bool,
     /// The item was made by a request with a base64 key.
     pub binary_key: bool,
+    /// This read has made the item.
+    pub is_new: bool,
     /// The rest, if it was asked for; from before this read.
     pub metadata: Option<Metadata>,
 }

@@ -117,6 +117,7 @@ impl Store {
             role: if fetch.plainly { item.present_role() } else { item.role(false) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
+            is_new: false,
             metadata: None,
         }))
     }
@@ -170,6 +171,7 @@ impl Store {
             role: if fetch.plainly && !claims { item.present_role() } else { item.role(claims) },
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
+            is_new: false,
             metadata: Some(metadata),
         }
     }
@@ -197,6 +199,7 @@ impl Store {
             role: Role::Won,
             is_stale: false,
             binary_key: fetch.binary_key,
+            is_new: true,
             metadata: Some(metadata),
         }
     }

@@ -9,6 +9,9 @@ use super::{Output, Service, binary, text};
 /// More output than this is written before further requests are carried out.
 const OUTPUT_LIMIT: usize = 256 * 1024;
 
+/// So much memory a connection keeps for what is incomplete, once it needs no more.
+const HELD_LIMIT: usize = 16 * 1024;
+
 /// What a connection wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -39,6 +42,23 @@ pub(super) struct State {
     pub(super) tally: Tally,
     /// The client has asked for Couchbase's statuses.
     pub(super) extended_errors: bool,
+    /// How much of an incomplete line has been searched for its end.
+    pub(super) scanned: usize,
+}
+
+impl State {
+    /// The stamp as clients see it.
+    #[inline]
+    pub(super) fn shown(&self, cas: u64) -> u64 {
+        if self.service.config().cas { cas } else { 0 }
+    }
+
+    /// A client's stamp as the store may compare it. Without stamps on the wire none is the right
+    /// one.
+    #[inline]
+    pub(super) fn comparable(&self, cas: u64) -> u64 {
+        self.shown(cas)
+    }
 }
 
 /// A parsed request.
@@ -52,8 +72,13 @@ impl Connection {
     /// A connection to `service` on which nothing has come yet.
     #[must_use]
     pub fn new(service: &Service) -> Self {
-        let state =
-            State { service: service.clone(), tally: Tally::default(), extended_errors: false };
+        service.stats().connection_opened();
+        let state = State {
+            service: service.clone(),
+            tally: Tally::default(),
+            extended_errors: false,
+            scanned: 0,
+        };
         Self { state, input: Vec::new(), skip: 0, protocol: None, is_closed: false }
     }
 
@@ -73,6 +98,7 @@ impl Connection {
         if self.is_closed {
             return Flow::Close;
         }
+        let written = out.len();
         let mut held = std::mem::take(&mut self.input);
         let (flow, used) = if held.is_empty() {
             self.run(input, out, intercept)
@@ -80,11 +106,18 @@ impl Connection {
             held.extend_from_slice(input);
             self.run(&held, out, intercept)
         };
-        self.state.service.stats().add(&mut self.state.tally);
+        let tally = &mut self.state.tally;
+        tally.bytes_read += input.len() as u64;
+        tally.bytes_written += out.len().saturating_sub(written) as u64;
+        tally.is_dirty = true;
+        self.state.service.stats().add(tally);
         if held.is_empty() {
             held.extend_from_slice(&input[used..]);
         } else {
             held.drain(..used);
+            if used > 0 {
+                held.shrink_to(HELD_LIMIT.max(held.len()));
+            }
         }
         self.input = held;
         self.is_closed = flow == Flow::Close;
@@ -157,6 +190,12 @@ impl Connection {
         let request = text::describe(&command, raw);
         let mut execute = |out: &mut Output| text::execute(&command, state, out);
         Some((intercept.request(&request, &mut execute, out), len))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.state.service.stats().connection_closed();
     }
 }
 

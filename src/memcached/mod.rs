@@ -31,6 +31,6 @@ mod text;
 pub use connection::{Connection, Flow};
 pub use output::{Event, Output};
 pub use request::{Intercept, Protocol, Request};
-pub use service::{Compat, Config, Service};
+pub use service::{Compat, Config, Extension, Service};
 #[cfg(feature = "test-server")]
 pub use test_server::TestServer;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Output;
 use super::stats::Counters;
 use crate::bytes::Store;
 
@@ -59,6 +60,38 @@ impl Default for Config {
     }
 }
 
+/// Text commands beyond memcached's.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Config, Connection, Extension, Output, Service};
+/// use std::sync::Arc;
+///
+/// struct Ping;
+///
+/// impl Extension for Ping {
+///     fn command(&self, words: &[&[u8]], out: &mut Output) -> bool {
+///         let is_known = words == [b"ping"];
+///         if is_known {
+///             out.push(b"PONG\r\n");
+///         }
+///         is_known
+///     }
+/// }
+///
+/// let service = Service::with_extension(Store::new(), Config::default(), Arc::new(Ping));
+/// let mut out = Output::new();
+/// let _ = Connection::new(&service).feed(b"ping\r\npong\r\n", &mut out);
+/// assert_eq!(out.to_vec(), b"PONG\r\nERROR\r\n");
+/// ```
+pub trait Extension: Send + Sync {
+    /// Somebody has sent a line that begins with no command of memcached's. Whoever knows it appends
+    /// an answer and says so; for the others there is `ERROR`.
+    fn command(&self, words: &[&[u8]], out: &mut Output) -> bool;
+}
+
 /// A store with its settings and its statistics, shared by all connections to it.
 #[derive(Clone)]
 pub struct Service {
@@ -69,6 +102,7 @@ struct Shared {
     store: Store,
     config: Config,
     stats: Counters,
+    extension: Option<Arc<dyn Extension>>,
 }
 
 impl Service {
@@ -81,7 +115,18 @@ impl Service {
     /// A service over `store`.
     #[must_use]
     pub fn with(store: Store, config: Config) -> Self {
-        Self { shared: Arc::new(Shared { store, config, stats: Counters::default() }) }
+        Self::of(store, config, None)
+    }
+
+    /// A service over `store` with commands of its own.
+    #[must_use]
+    pub fn with_extension(store: Store, config: Config, extension: Arc<dyn Extension>) -> Self {
+        Self::of(store, config, Some(extension))
+    }
+
+    fn of(store: Store, config: Config, extension: Option<Arc<dyn Extension>>) -> Self {
+        let stats = Counters::default();
+        Self { shared: Arc::new(Shared { store, config, stats, extension }) }
     }
 
     /// The store.
@@ -98,6 +143,10 @@ impl Service {
 
     pub(super) fn stats(&self) -> &Counters {
         &self.shared.stats
+    }
+
+    pub(super) fn extension(&self) -> Option<&dyn Extension> {
+        self.shared.extension.as_deref()
     }
 }
 

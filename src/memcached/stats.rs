@@ -1,7 +1,12 @@
 //! Statistics: counted by each connection for itself, added up for all.
 
+mod details;
+pub(super) mod listing;
+pub(super) mod text;
+
 use super::connection::State;
 use crate::sync::Tally as Sum;
+use details::Details;
 
 macro_rules! counters {
     ($($name:ident,)*) => {
@@ -17,6 +22,10 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(super) struct Counters {
             $(pub(super) $name: Sum,)*
+            pub(super) curr_connections: Sum,
+            /// What the cache had counted at the last reset.
+            before: Before,
+            pub(super) details: Details,
         }
 
         impl Counters {
@@ -31,11 +40,48 @@ macro_rules! counters {
             }
 
             /// Sets all to zero.
-            pub(super) fn reset(&self) {
+            fn set_to_zero(&self) {
                 $(self.$name.set(0);)*
             }
         }
     };
+}
+
+/// What a store has counted when it was last set to zero, which it cannot be itself.
+#[derive(Debug, Default)]
+struct Before {
+    evicted: Sum,
+    expired: Sum,
+}
+
+impl Counters {
+    pub(super) fn connection_opened(&self) {
+        self.total_connections.add(1);
+        self.curr_connections.add(1);
+    }
+
+    pub(super) fn connection_closed(&self) {
+        self.curr_connections.sub(1);
+    }
+
+    /// Sets to zero what counts, and leaves what is. `stats` are those of the store.
+    pub(super) fn reset(&self, stats: &crate::Stats) {
+        self.set_to_zero();
+        self.before.evicted.set(stats.evicted);
+        self.before.expired.set(stats.expired);
+    }
+}
+
+impl Tally {
+    /// Counts an `incr` or `decr`.
+    pub(super) fn count_change(&mut self, down: bool, is_hit: bool) {
+        *match (down, is_hit) {
+            (false, true) => &mut self.incr_hits,
+            (false, false) => &mut self.incr_misses,
+            (true, true) => &mut self.decr_hits,
+            (true, false) => &mut self.decr_misses,
+        } += 1;
+    }
 }
 
 counters! {

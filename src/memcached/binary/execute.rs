@@ -267,7 +267,8 @@ impl Call<'_, '_> {
     fn stat(&mut self) {
         let group = self.command.key;
         if group.starts_with(b"reset") {
-            self.state.service.stats().reset();
+            let service = &self.state.service;
+            service.stats().reset(&service.store().stats());
             self.state.tally = Tally::default();
         } else {
             let (header, out) = (&self.command.header, &mut *self.out);

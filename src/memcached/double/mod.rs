@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, ReentrantMutex};
 
 use super::{Flow, Intercept, Output, Request};
 use crate::bytes::{ItemView, Store};
@@ -71,6 +71,8 @@ pub struct Double {
 }
 
 struct Shared {
+    /// Held while a request is carried out, which may call back to change faults.
+    turn: ReentrantMutex<()>,
     state: Mutex<State>,
     /// Something has come.
     changed: Condvar,
@@ -91,8 +93,9 @@ impl Double {
     #[must_use]
     pub fn new(clock: impl Clock) -> Self {
         let start = clock.now();
-        let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { state, changed, clock: Box::new(clock), start }) }
+        let (turn, state) = (ReentrantMutex::default(), Mutex::default());
+        let (changed, clock) = (Condvar::new(), Box::new(clock));
+        Self { shared: Arc::new(Shared { turn, state, changed, clock, start }) }
     }
 
     /// What one connection to `store` goes through; node and connection are what matchers and the log
@@ -163,7 +166,7 @@ impl Double {
 
     /// Does something while no request is carried out.
     pub(crate) fn undisturbed<R>(&self, act: impl FnOnce() -> R) -> R {
-        let _state = self.lock();
+        let _turn = self.shared.turn.lock();
         act()
     }
 
@@ -211,18 +214,23 @@ impl Layer {
     /// To be called once, when the connection was accepted: faults of [`connects`] strike here.
     pub fn connected(&mut self, out: &mut Output) -> Flow {
         let seen = Seen::connect(self.node, self.connection);
-        let mut state = self.double.lock();
-        let mut strikes = state.rules.strike(&seen, self.double.now());
+        let _turn = self.double.shared.turn.lock();
+        let (mut strikes, number) = self.begin(&seen);
         let answer = delivery::refusal(&strikes, &seen).unwrap_or_default();
         let delivery = Delivery::new(answer, &mut strikes, &seen);
-        let number = state.records.next_number();
-        self.finish(&mut state, &seen, number, &strikes, delivery, Flow::More, out)
+        self.finish(&seen, number, &strikes, delivery, Flow::More, out)
+    }
+
+    /// The faults that strike at a request, and its number in the log.
+    fn begin(&self, seen: &Seen<'_>) -> (Vec<Strike>, u64) {
+        let now = self.double.now();
+        let mut state = self.double.lock();
+        (state.rules.strike(seen, now), state.records.next_number())
     }
 
     /// Carries a request out, unless a fault forbids it. Returns the answer.
     fn carry_out(
         &self,
-        state: &mut State,
         seen: &Seen<'_>,
         number: u64,
         strikes: &[Strike],
@@ -233,12 +241,12 @@ impl Layer {
             return (answer, Flow::More);
         }
         let hidden = self.prepare(strikes);
-        state.lints.before(seen, &self.store, number);
+        self.double.lock().lints.before(seen, &self.store, number);
         let mut answer = Output::new();
         let flow = execute(&mut answer);
         self.show_again(&hidden);
         let answer = answer.to_vec();
-        state.lints.after(seen, &self.store, number, &answer);
+        self.double.lock().lints.after(seen, &self.store, number, &answer);
         (answer, flow)
     }
 
@@ -281,10 +289,8 @@ impl Layer {
     }
 
     /// Logs a request and sends its answer on its way.
-    #[expect(clippy::too_many_arguments, reason = "the end of a request, in one place")]
     fn finish(
         &self,
-        state: &mut State,
         seen: &Seen<'_>,
         number: u64,
         strikes: &[Strike],
@@ -295,8 +301,11 @@ impl Layer {
         let at = self.double.now().saturating_duration_since(self.double.shared.start);
         let mut record = seen.record(number, at, delivery.visible());
         record.faults = strikes.iter().map(|strike| strike.fault.name()).collect();
-        state.records.push(record);
-        state.expectations.count(seen);
+        {
+            let mut state = self.double.lock();
+            state.records.push(record);
+            state.expectations.count(seen);
+        }
         self.double.shared.changed.notify_all();
         let flow = match (delivery.is_last(), delivery.has_events(), flow) {
             (true, ..) | (.., Flow::Close) => Flow::Close,
@@ -316,12 +325,11 @@ impl Intercept for Layer {
         out: &mut Output,
     ) -> Flow {
         let seen = Seen::new(request, self.node, self.connection);
-        let mut state = self.double.lock();
-        let mut strikes = state.rules.strike(&seen, self.double.now());
-        let number = state.records.next_number();
-        let (answer, flow) = self.carry_out(&mut state, &seen, number, &strikes, execute);
+        let _turn = self.double.shared.turn.lock();
+        let (mut strikes, number) = self.begin(&seen);
+        let (answer, flow) = self.carry_out(&seen, number, &strikes, execute);
         let delivery = Delivery::new(answer, &mut strikes, &seen);
-        self.finish(&mut state, &seen, number, &strikes, delivery, flow, out)
+        self.finish(&seen, number, &strikes, delivery, flow, out)
     }
 }
 

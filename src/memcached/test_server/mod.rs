@@ -275,7 +275,7 @@ impl TestServer {
         self.stop();
         if keep == Keep::Nothing {
             self.store().flush_all(0);
-            self.shared.service.stats().reset();
+            self.shared.service.stats().reset(&self.store().stats());
         }
         self.front = Some(Front::start(front::listen(self.addr)?, &self.shared)?);
         Ok(())

@@ -1,0 +1,69 @@
+//! The key of a meta command, which may come in base64.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
+use super::flags::{Complaint, Flags};
+use crate::memcached::Output;
+
+/// Padding is needed; what its last letter carries beyond the last byte does not matter.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// A key as the store knows it.
+pub(in crate::memcached::text) struct Key<'b> {
+    pub(super) bytes: Cow<'b, [u8]>,
+    /// It came in base64, and is shown so.
+    pub(super) is_binary: bool,
+}
+
+impl<'b> Key<'b> {
+    /// The key that `word` names.
+    #[inline]
+    pub(super) fn parse(word: &'b [u8], flags: &Flags<'_>) -> Result<Self, Complaint> {
+        if !flags.has(b'b') {
+            return Ok(Self { bytes: Cow::Borrowed(word), is_binary: false });
+        }
+        let error = Complaint::of_flag(b"CLIENT_ERROR error decoding key\r\n");
+        let bytes = decoded(word).ok_or(error)?;
+        Ok(Self { bytes: Cow::Owned(bytes), is_binary: true })
+    }
+
+    /// Appends the flag k.
+    pub(super) fn push(&self, out: &mut Output) {
+        push_flag(&self.bytes, self.is_binary, out);
+    }
+}
+
+/// The bytes that `word` stands for.
+pub(super) fn decoded(word: &[u8]) -> Option<Vec<u8>> {
+    BASE64.decode(word).ok().filter(|bytes| !bytes.is_empty())
+}
+
+/// Appends the flag k for an item with this key.
+pub(super) fn push_flag(key: &[u8], is_binary: bool, out: &mut Output) {
+    out.push(b" k");
+    push_stored(key, is_binary, out);
+}
+
+/// Appends a key so that it can be asked for.
+pub(in crate::memcached::text) fn push_stored(key: &[u8], is_binary: bool, out: &mut Output) {
+    push_encoded(key, is_binary, out);
+    if is_binary {
+        out.push(b" b");
+    }
+}
+
+/// Appends a key, in base64 if it came so.
+pub(super) fn push_encoded(key: &[u8], is_binary: bool, out: &mut Output) {
+    if is_binary {
+        out.push(BASE64.encode(key).as_bytes());
+    } else {
+        out.push(key);
+    }
+}
