@@ -192,8 +192,9 @@ fn describe(matcher: &Matcher, record: &Record) -> String {
     format!("the nearest is {record}, but {}", explain(matcher, &record.seen()))
 }
 
-/// How far `seen` is from what is meant: first how many conditions, then how many letters.
-fn distance(matcher: &Matcher, seen: &Seen<'_>) -> (usize, usize) {
+/// How far `seen` is from what is meant: first how many conditions, then whether it is another
+/// command, then how many letters.
+fn distance(matcher: &Matcher, seen: &Seen<'_>) -> (usize, bool, usize) {
     let misses = matcher.misses(seen);
     let mut letters = 0;
     if misses.contains(&Miss::Key) {
@@ -204,7 +205,7 @@ fn distance(matcher: &Matcher, seen: &Seen<'_>) -> (usize, usize) {
     if let (true, Some(name)) = (misses.contains(&Miss::Command), &matcher.command) {
         letters += edits(name.as_bytes(), seen.name.as_bytes());
     }
-    (misses.len(), letters)
+    (misses.len(), misses.contains(&Miss::Command), letters)
 }
 
 /// How many bytes must be changed, added or taken away.

@@ -70,7 +70,7 @@ impl Record {
             return "no answer".into();
         }
         if let (Protocol::Binary, Some(status)) = (self.protocol, self.answer.get(6..8)) {
-            return format!("status {:#04x}", u16::from_be_bytes([status[0], status[1]]));
+            return format!("status {:#06x}", u16::from_be_bytes([status[0], status[1]]));
         }
         let line = self.answer.split(|&byte| byte == b'\r').next().unwrap_or_default();
         String::from_utf8_lossy(line).into_owned()

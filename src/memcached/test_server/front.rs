@@ -183,9 +183,12 @@ impl Shared {
         let name = format!("memcached-{}-{number}", self.node);
         let thread = thread::Builder::new().name(name).spawn(move || {
             let _ended = Ended { shared: &shared, number };
-            // What ends a connection early is the client's affair, or is meant.
-            let _ = Client::new(&shared, number, &served).serve();
-            let _ = served.shutdown(Shutdown::Both);
+            // What ends a connection early is the client's affair, or is meant. One that is reset
+            // must not be ended in order before.
+            let ended = Client::new(&shared, number, &served).serve();
+            if ended.map_err(|error| error.kind()) != Err(io::ErrorKind::ConnectionReset) {
+                let _ = served.shutdown(Shutdown::Both);
+            }
             drop(served);
         });
         // Without a thread the connection is dropped.
