@@ -99,7 +99,7 @@ impl Log {
     ///
     /// let server = TestServer::start()?;
     /// let late = server.log().wait_for_within(cmd("get"), 1, Duration::ZERO);
-    /// assert!(late.unwrap_err().to_string().contains("nothing came"));
+    /// assert!(late.unwrap_err().to_string().contains("and 0 came"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait_for_within(
