@@ -243,7 +243,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// Whether entries of a full cache go when room is needed. If not, whoever needs room is refused.
     /// Default: they go.
     ///
-    /// Entries still expire, which makes room as soon as they are taken out.
+    /// Entries still expire, and make room then. Lowering the bound evicts in any case.
     ///
     /// # Examples
     ///

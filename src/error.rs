@@ -224,10 +224,11 @@ impl From<Refusal> for CounterError {
         match refusal {
             Refusal::Locked { remaining } => Self::Locked { remaining },
             Refusal::Reentrant => Self::Reentrant,
-            Refusal::TooHeavy { .. } | Refusal::Full => Self::Full,
             Refusal::Absent
             | Refusal::Exists { .. }
             | Refusal::Changed { .. }
+            | Refusal::TooHeavy { .. }
+            | Refusal::Full
             | Refusal::Invalidated
             | Refusal::Fenced { .. }
             | Refusal::WrongToken => Self::Absent,
@@ -362,8 +363,6 @@ pub enum CounterError {
         /// How long until the lock opens by itself.
         remaining: Duration,
     },
-    /// A new counter does not fit into the cache.
-    Full,
     /// A checked step would leave the range of the type.
     OutOfRange,
     /// The call came from inside a closure or a comparison that runs under a stripe lock.
@@ -375,7 +374,6 @@ impl fmt::Display for CounterError {
         match self {
             Self::Absent => f.write_str("no such counter"),
             Self::Locked { remaining } => write!(f, "the key is locked for {remaining:?}"),
-            Self::Full => f.write_str("a new counter does not fit into the cache"),
             Self::OutOfRange => f.write_str("the counter would leave the range of its type"),
             Self::Reentrant => f.write_str(REENTRANT),
         }

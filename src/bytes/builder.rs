@@ -130,7 +130,6 @@ impl StoreBuilder {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "where a store's calendar begins")]
 fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

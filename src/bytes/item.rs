@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 
 use bytes::Bytes;
 
-use super::inspection::ItemView;
-use super::requests::{Hit, LOCKED, Role};
+use super::requests::{Hit, LOCKED, Put, Role};
+use super::store::ItemView;
 use crate::stamp::Cas;
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
@@ -74,6 +74,12 @@ impl Item {
             }
         }
         item
+    }
+
+    /// What `put` asks to be stored.
+    pub(super) fn of(put: Put, now: u32) -> Self {
+        let item = Self::new(put.value, put.flags, now).stamped(put.stamp);
+        item.with_binary_key(put.binary_key)
     }
 
     /// Under a stamp that the client has chosen; zero leaves it to the store.

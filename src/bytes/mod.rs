@@ -24,7 +24,6 @@ mod builder;
 mod decimal;
 mod error;
 mod exptime;
-mod inspection;
 mod item;
 mod requests;
 mod store;
@@ -32,9 +31,9 @@ mod store;
 pub use builder::StoreBuilder;
 pub use error::{Reason, StoreError};
 pub use exptime::RELATIVE_LIMIT;
-pub use inspection::ItemView;
 pub use item::ITEM_OVERHEAD;
 pub use requests::{
     Count, Counted, Delete, Fetch, Fetched, Hit, LOCKED, Locked, Metadata, Mode, Put, Role, Stored,
+    View,
 };
-pub use store::{MAX_KEY, Store};
+pub use store::{ItemView, MAX_KEY, Store};

@@ -22,6 +22,18 @@ pub struct Hit {
     pub cas: u64,
 }
 
+/// A look at an item, for as long as a closure runs.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct View<'v> {
+    /// The value. A clone of it shares the store's memory.
+    pub value: &'v Bytes,
+    /// What the client has stored with it.
+    pub flags: u32,
+    /// The stamp, or [`LOCKED`].
+    pub cas: u64,
+}
+
 /// Under which condition [`Store::put`](super::Store::put) stores, and what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -95,6 +107,14 @@ pub struct Fetch {
     pub binary_key: bool,
 }
 
+impl Fetch {
+    /// Whether this takes more than a look.
+    pub(super) fn needs_lock(&self) -> bool {
+        let changes = self.touch.is_some() || self.vivify.is_some();
+        changes || self.recache.is_some() || self.metadata
+    }
+}
+
 /// An item, as a read in full finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -146,11 +166,11 @@ pub struct Delete {
     pub cas: Option<u64>,
     /// Keep the item, but mark it stale.
     pub invalidate: bool,
-    /// With `invalidate` or `clear_value`: the new expiry time.
+    /// The new expiry time of an item that is kept. Without one, an emptied item never expires.
     pub touch: Option<i64>,
-    /// Keep the item, but empty it: no value, these `flags`, and no expiry time but `touch`.
+    /// Keep the item, but empty it.
     pub clear_value: bool,
-    /// With `clear_value`: the flags of what is kept.
+    /// The flags of an item that is emptied.
     pub flags: u32,
     /// The new stamp of an item that is kept.
     pub stamp: Option<u64>,

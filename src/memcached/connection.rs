@@ -79,7 +79,8 @@ impl Connection {
             extended_errors: false,
             scanned: 0,
         };
-        Self { state, input: Vec::new(), skip: 0, protocol: None, is_closed: false }
+        let protocol = service.config().protocol;
+        Self { state, input: Vec::new(), skip: 0, protocol, is_closed: false }
     }
 
     /// Takes what has come, carries out all requests that are complete, and appends the answers to
@@ -119,9 +120,16 @@ impl Connection {
                 held.shrink_to(HELD_LIMIT.max(held.len()));
             }
         }
-        self.input = held;
         self.is_closed = flow == Flow::Close;
+        self.input = if self.is_closed { Vec::new() } else { held };
         flow
+    }
+
+    /// How many bytes are kept of requests that are not complete. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.input.len()
     }
 
     /// Carries out the requests at the front of `input`. Returns how much of it was used.

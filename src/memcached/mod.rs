@@ -22,6 +22,8 @@ mod connection;
 pub mod double;
 mod output;
 mod request;
+#[cfg(feature = "server")]
+pub mod server;
 mod service;
 mod stats;
 #[cfg(feature = "test-server")]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Output;
 use super::stats::Counters;
+use super::{Output, Protocol};
 use crate::bytes::Store;
 
 /// Which memcached is spoken.
@@ -45,6 +45,8 @@ pub struct Config {
     pub threads: u32,
     /// The port, shown by `stats settings`.
     pub port: u16,
+    /// The only protocol that is spoken; `None` to tell by the first byte.
+    pub protocol: Option<Protocol>,
 }
 
 impl Default for Config {
@@ -56,6 +58,7 @@ impl Default for Config {
             max_connections: 1024,
             threads: 4,
             port: 11211,
+            protocol: None,
         }
     }
 }

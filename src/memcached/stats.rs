@@ -4,6 +4,8 @@ mod details;
 pub(super) mod listing;
 pub(super) mod text;
 
+use std::fmt::Write;
+
 use super::connection::State;
 use crate::sync::Tally as Sum;
 use details::Details;
@@ -72,6 +74,25 @@ impl Counters {
     }
 }
 
+/// Shows the statistics of `group` by name and value. Whether there is such a group; `reset` is one,
+/// and shows nothing.
+pub(super) fn visit(group: &[u8], state: &mut State, each: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+    let State { service, tally, .. } = state;
+    // What this connection has counted belongs into the answer.
+    tally.is_dirty = true;
+    service.stats().add(tally);
+    if group == b"reset" {
+        service.stats().reset(&service.store().stats());
+        return true;
+    }
+    let mut text = String::new();
+    listing::list(service, group, &mut |name, value| {
+        text.clear();
+        let _ = write!(text, "{value}"); // to a string, which does not fail
+        each(name.as_bytes(), text.as_bytes());
+    })
+}
+
 impl Tally {
     /// Counts an `incr` or `decr`.
     pub(super) fn count_change(&mut self, down: bool, is_hit: bool) {
@@ -96,26 +117,4 @@ counters! {
     bytes_read, bytes_written,
     total_items, total_connections, rejected_connections, idle_kicks,
     cmd_lock, lock_errors,
-}
-
-/// Shows every statistic of `group` to `each`; an empty name stands for the general ones. Returns
-/// whether there is such a group.
-pub(super) fn visit(group: &[u8], state: &State, each: &mut dyn FnMut(&[u8], &[u8])) -> bool {
-    if !group.is_empty() {
-        return false;
-    }
-    let stats = state.service.stats();
-    let version = state.service.config().compat.version();
-    each(b"version", version.as_bytes());
-    let numbers: [(&str, u64); 5] = [
-        ("curr_items", state.service.store().len() as u64),
-        ("cmd_get", stats.cmd_get.get() + state.tally.cmd_get),
-        ("cmd_set", stats.cmd_set.get() + state.tally.cmd_set),
-        ("cmd_lock", stats.cmd_lock.get() + state.tally.cmd_lock),
-        ("lock_errors", stats.lock_errors.get() + state.tally.lock_errors),
-    ];
-    for (name, number) in numbers {
-        each(name.as_bytes(), itoa::Buffer::new().format(number).as_bytes());
-    }
-    true
 }

@@ -36,6 +36,8 @@ pub(crate) struct Bound<K, V> {
 /// A stripe has too small a share for what is to be let in.
 pub(super) struct Lack {
     weight: u32,
+    /// By how much the entries of the stripe become heavier.
+    more: u32,
     /// How much is missing.
     missing: u64,
 }
@@ -255,7 +257,7 @@ where
             policy.set_capacity(policy.capacity() + bound.take_spare(share - policy.capacity()));
         }
         if needed > policy.capacity() {
-            return Err(Lack { weight, missing: needed - policy.capacity() });
+            return Err(Lack { weight, more, missing: needed - policy.capacity() });
         }
         Ok(())
     }
@@ -314,7 +316,7 @@ where
         if let Some(refusal) = self.too_heavy(lack.weight) {
             return Err(refusal);
         }
-        let lack = lack.missing;
+        let Lack { more, missing: lack, .. } = *lack;
         let home = hash::stripe(hash, self.stripe_bits);
         let mut room = bound.take_spare(lack);
         // First from each stripe no more than half of what it has, then whatever there is.
@@ -337,14 +339,15 @@ where
                 })?;
             }
         }
-        self.locked(hash, |held, _| {
-            if let Some(policy) = &mut held.policy {
-                policy.set_capacity(policy.capacity() + room);
-            }
-            Ok::<_, Reentrant>(())
+        let fits = self.locked(hash, |held, _| {
+            let Some(policy) = &mut held.policy else { return Ok(true) };
+            policy.set_capacity(policy.capacity() + room);
+            Ok::<_, Reentrant>(policy.used() + u64::from(more) <= policy.capacity())
         })?;
-        if room < lack && !self.settings.evicts {
-            return Err(Refusal::Full);
+        if !self.settings.evicts {
+            // What has expired and was not taken out yet takes room in vain.
+            let is_hopeful = fits || self.expire_all()? > 0;
+            return if is_hopeful { Ok(()) } else { Err(Refusal::Full) };
         }
         if room < lack {
             yield_now(); // Others are gathering room as well.

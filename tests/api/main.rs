@@ -11,6 +11,7 @@ mod drain;
 mod drops;
 mod expiry;
 mod fills;
+mod full;
 mod hashers;
 mod idle;
 mod iteration;

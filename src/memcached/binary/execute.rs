@@ -265,23 +265,16 @@ impl Call<'_, '_> {
 
     /// One answer for each statistic, and an empty one behind them.
     fn stat(&mut self) {
-        let group = self.command.key;
-        if group.starts_with(b"reset") {
-            let service = &self.state.service;
-            service.stats().reset(&service.store().stats());
-            self.state.tally = Tally::default();
-        } else {
-            let (header, out) = (&self.command.header, &mut *self.out);
-            let is_known = stats::visit(group, self.state, &mut |name, value| {
-                let key = u16::try_from(name.len()).unwrap_or(u16::MAX);
-                let lengths = Lengths { extras: 0, key, value: value.len() };
-                out.push(&header.answer(Status::Success as u16, lengths, 0));
-                out.push(&name[..usize::from(key)]);
-                out.push(value);
-            });
-            if !is_known {
-                return self.fail(Status::NotFound);
-            }
+        let (header, out) = (&self.command.header, &mut *self.out);
+        let is_known = stats::visit(self.command.key, self.state, &mut |name, value| {
+            let key = u16::try_from(name.len()).unwrap_or(u16::MAX);
+            let lengths = Lengths { extras: 0, key, value: value.len() };
+            out.push(&header.answer(Status::Success as u16, lengths, 0));
+            out.push(&name[..usize::from(key)]);
+            out.push(value);
+        });
+        if !is_known {
+            return self.fail(Status::NotFound);
         }
         self.succeed(0);
     }

@@ -75,7 +75,7 @@ pub(super) fn parse<'b>(input: &'b [u8], state: &State) -> Option<Parsed<Command
     let (extras, rest) = body.split_at_checked(extras_len)?;
     let (key, rest) = rest.split_at_checked(key_len)?;
     (command.extras, command.key) = (extras, key);
-    if state.service.store().is_too_large(key, value_len, command.flags()) {
+    if !state.service.store().admits(key.len(), value_len, command.flags()) {
         command.fault = Some(Fault::TooLarge);
         return Some(command.parsed());
     }

@@ -38,7 +38,7 @@ pub(super) fn get_and_touch(
 ) {
     let compat = state.service.config().compat;
     let Some(exptime) = words.next() else { return out.push(too_few_words(compat)) };
-    if !is_old(compat) && words.next().is_none() {
+    if !is_old(compat) && words.clone().next().is_none() {
         return out.push(BAD_LINE);
     }
     let Some(exptime) = numbers::exptime(exptime, compat) else { return out.push(BAD_EXPTIME) };

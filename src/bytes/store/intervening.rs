@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::exptime::Calendar;
-use super::item::Item;
-use super::store::Store;
+use super::Store;
+use crate::bytes::exptime::Calendar;
+use crate::bytes::item::Item;
 use crate::epoch;
 use crate::expiry::Expiry;
 use crate::store::{Opener, Present, Revision};

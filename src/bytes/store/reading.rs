@@ -1,0 +1,270 @@
+//! Reads.
+
+use bytes::Bytes;
+
+use super::{Store, Verdict, chosen};
+use crate::bytes::error::{Reason, StoreError};
+use crate::bytes::exptime::Calendar;
+use crate::bytes::item::Item;
+use crate::bytes::requests::{Fetch, Fetched, Hit, LOCKED, Metadata, Role, View};
+use crate::epoch;
+use crate::stamp::Cas;
+use crate::store::{Found, Opener, Present, Revision};
+use crate::update::Updated;
+
+impl Store {
+    /// The item under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadKey`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("k", "value", 7, 0)?;
+    /// let hit = store.get("k")?.expect("just stored");
+    /// assert_eq!((&hit.value[..], hit.flags), (&b"value"[..], 7));
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Hit>, StoreError> {
+        self.read(key, |view| Hit { value: view.value.clone(), flags: view.flags, cas: view.cas })
+    }
+
+    /// Shows the item under `key` to `look`, which spares the handle on the value that
+    /// [`get`](Self::get) makes.
+    ///
+    /// # Concurrency
+    ///
+    /// What is removed meanwhile is dropped after `look` returns; nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadKey`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("k", "value", 0, 0)?;
+    /// assert_eq!(store.read("k", |view| view.value.len())?, Some(5));
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    #[inline]
+    pub fn read<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        look: impl FnOnce(View<'_>) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        let key = self.check(key.as_ref())?;
+        let guard = epoch::pin();
+        let Some(found) = self.inner.cache.store().get(key, &guard) else { return Ok(None) };
+        found.value.note_use(self.second());
+        Ok(Some(look(view(&found))))
+    }
+
+    /// Shows the items under `keys` to `look`, in their order, and `None` where there is none. The
+    /// waits for their memory overlap.
+    ///
+    /// # Concurrency
+    ///
+    /// Each key is looked up by itself; together they are no snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadKey`] if any key is one; `look` was not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("a", "1", 0, 0)?;
+    /// let mut found = Vec::new();
+    /// store.read_many(["a", "b"], |key, view| found.push((key, view.is_some())))?;
+    /// assert_eq!(found, [("a", true), ("b", false)]);
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn read_many<'k, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Q, IntoIter: Clone>,
+        mut look: impl FnMut(&'k Q, Option<View<'_>>),
+    ) -> Result<(), StoreError>
+    where
+        Q: AsRef<[u8]> + ?Sized + 'k,
+    {
+        let keys = keys.into_iter();
+        for key in keys.clone() {
+            self.check(key.as_ref())?;
+        }
+        let (mut hits, mut misses) = (0, 0);
+        let guard = epoch::pin();
+        let now = self.second();
+        let store = self.inner.cache.store();
+        let mut names = keys.clone();
+        store.peek_many(keys.map(AsRef::as_ref), &guard, |_, found| {
+            let Some(key) = names.next() else { return };
+            match found {
+                Some(found) => {
+                    hits += 1;
+                    found.value.note_use(now);
+                    look(key, Some(view(&found)));
+                }
+                None => {
+                    misses += 1;
+                    look(key, None);
+                }
+            }
+        });
+        store.count_reads(&guard, hits, misses);
+        Ok(())
+    }
+
+    /// The item under `key`, read in full: memcached's `mg`.
+    ///
+    /// Whoever reads an item that is stale takes part in the choice of who fills it anew; a
+    /// [`get`](Self::get) does not.
+    ///
+    /// # Errors
+    ///
+    /// * [`Reason::BadKey`].
+    /// * [`Reason::Locked`]: the item is locked, and was to be touched.
+    /// * [`Reason::Full`], [`Reason::Reentrant`]: an empty item could not be made.
+    ///
+    /// # Examples
+    ///
+    /// Of all who miss, one is told to load:
+    ///
+    /// ```
+    /// use caskade::bytes::{Fetch, Role, Store};
+    ///
+    /// let store = Store::new();
+    /// let lease = Fetch { vivify: Some(30), ..Fetch::default() };
+    /// let first = store.fetch("page", lease)?.expect("made if absent");
+    /// let second = store.fetch("page", lease)?.expect("made by the first");
+    /// assert_eq!((first.role, second.role), (Role::Won, Role::Taken));
+    ///
+    /// store.cas("page", "content", 0, 60, first.hit.cas)?;
+    /// assert_eq!(store.fetch("page", lease)?.map(|page| page.role), Some(Role::None));
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn fetch(
+        &self,
+        key: impl AsRef<[u8]>,
+        fetch: Fetch,
+    ) -> Result<Option<Fetched>, StoreError> {
+        let key = self.check(key.as_ref())?;
+        if fetch.needs_lock() {
+            return Ok(self.fetch_locked(key, fetch)?);
+        }
+        let guard = epoch::pin();
+        let Some(found) = self.inner.cache.store().get(key, &guard) else { return Ok(None) };
+        let item: &Item = &found.value;
+        if !fetch.quietly {
+            item.note_use(self.second());
+        }
+        Ok(Some(Fetched {
+            hit: item.hit(found.cas),
+            role: if fetch.plainly { item.present_role() } else { item.role(false) },
+            is_stale: item.is_stale(),
+            binary_key: item.has_binary_key(),
+            is_new: false,
+            metadata: None,
+        }))
+    }
+
+    pub(super) fn fetch_locked(&self, key: &[u8], fetch: Fetch) -> Verdict<Option<Fetched>> {
+        let now = self.second();
+        let mut fetched = None;
+        let updated = self.revise(key, Opener::Nobody, |present| {
+            let Some(present) = present else {
+                let Some(exptime) = fetch.vivify else { return Revision::Keep };
+                let item = Item::new(Bytes::new(), 0, now)
+                    .stamped(fetch.stamp)
+                    .with_binary_key(fetch.binary_key)
+                    .marked_won();
+                return Revision::Put(item, self.expiry(fetch.touch.unwrap_or(exptime)));
+            };
+            fetched = Some(self.look(&present, fetch, now));
+            fetch.touch.map_or(Revision::Keep, |exptime| Revision::Touch(self.expiry(exptime)))
+        });
+        match updated {
+            Ok(Updated::Stored(cas)) => Ok(Some(self.vivified(fetch, cas))),
+            Ok(_) => Ok(fetched),
+            // A locked item can be read, and not touched.
+            Err(Reason::Locked { .. }) if fetch.touch.is_none() => {
+                self.fetch_masked(key, fetch, now)
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// What a read under the stripe lock shows of an item that is there.
+    fn look(&self, present: &Present<'_, Item>, fetch: Fetch, now: u32) -> Fetched {
+        let item = present.value;
+        let left = Calendar::left(present.expires, now);
+        let claims = left.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
+        let left_after = match fetch.touch {
+            Some(exptime) => self.left_of(exptime, now),
+            None => left,
+        };
+        let metadata = Metadata {
+            ttl: left,
+            ttl_after: left_after,
+            was_fetched: item.was_fetched(),
+            idle: now.saturating_sub(item.used()),
+        };
+        if !fetch.quietly {
+            item.note_use(now);
+        }
+        Fetched {
+            hit: item.hit(Some(present.cas)),
+            role: if fetch.plainly && !claims { item.present_role() } else { item.role(claims) },
+            is_stale: item.is_stale(),
+            binary_key: item.has_binary_key(),
+            is_new: false,
+            metadata: Some(metadata),
+        }
+    }
+
+    /// What a read shows of an item that somebody has locked.
+    fn fetch_masked(&self, key: &[u8], fetch: Fetch, now: u32) -> Verdict<Option<Fetched>> {
+        let mut fetched = None;
+        self.revise(key, Opener::Force, |present| {
+            fetched = present.map(|present| self.look(&present, fetch, now));
+            Revision::Keep
+        })?;
+        if let Some(fetched) = &mut fetched {
+            fetched.hit.cas = LOCKED;
+        }
+        Ok(fetched)
+    }
+
+    /// The empty item that a read has made.
+    fn vivified(&self, fetch: Fetch, cas: Cas) -> Fetched {
+        let left = |exptime: Option<i64>| self.left_of(exptime?, self.second());
+        let (ttl, ttl_after) = (left(fetch.vivify), left(fetch.touch.or(fetch.vivify)));
+        let metadata = Metadata { ttl, ttl_after, was_fetched: false, idle: 0 };
+        Fetched {
+            hit: Hit { value: Bytes::new(), flags: 0, cas: chosen(fetch.stamp, cas) },
+            role: Role::Won,
+            is_stale: false,
+            binary_key: fetch.binary_key,
+            is_new: true,
+            metadata: Some(metadata),
+        }
+    }
+}
+
+/// What a look-up has found, as callers see it.
+#[inline]
+fn view<'f>(found: &'f Found<'_, Item>) -> View<'f> {
+    let item: &'f Item = &found.value;
+    View { value: &item.value, flags: item.flags, cas: item.cas(found.cas) }
+}

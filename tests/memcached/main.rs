@@ -1,0 +1,5 @@
+//! What a connection answers, to the byte.
+
+mod binary;
+mod locks;
+mod packet;

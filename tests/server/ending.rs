@@ -1,0 +1,65 @@
+//! How the server ends.
+
+use rustix::process::Signal;
+
+use crate::process::Server;
+
+/// Many clients ask, and then the signal comes: every one of them has its answers.
+fn answers_before_it_ends(signal: Signal, switches: &[&str]) {
+    let mut server = Server::start(switches);
+    let mut peers: Vec<_> = (0..40).map(|_| server.connect_when_there_is_room()).collect();
+    for peer in &mut peers {
+        peer.send("version\r\n".repeat(100).as_bytes());
+    }
+    server.signal(signal);
+    for peer in &mut peers {
+        assert_eq!(peer.rest(), "VERSION 1.6.18\r\n".repeat(100));
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn terminated_it_answers_what_was_asked() {
+    answers_before_it_ends(Signal::TERM, &["-t", "1"]);
+    answers_before_it_ends(Signal::TERM, &["-t", "3"]);
+}
+
+#[test]
+fn interrupted_it_answers_what_was_asked() {
+    answers_before_it_ends(Signal::INT, &[]);
+}
+
+#[test]
+fn it_ends_with_its_standard_input_if_asked() {
+    let mut server = Server::start(&["--exit-with-stdin"]);
+    let mut peer = server.connect_when_there_is_room();
+    let stdin = server.stdin();
+    peer.set("k", b"v");
+    drop(stdin);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(peer.rest(), "");
+}
+
+#[test]
+fn without_being_asked_it_outlives_its_standard_input() {
+    let mut server = Server::start(&[]);
+    drop(server.stdin());
+    let mut peer = server.connect();
+    peer.set("k", b"v");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn who_does_not_read_does_not_keep_it_when_told_twice() {
+    let mut server = Server::start(&["--write-timeout", "0"]);
+    let mut peer = server.connect_when_there_is_room();
+    peer.set("k", &vec![b'x'; 1_000_000]);
+    peer.send("get k\r\n".repeat(100).as_bytes());
+    // Its answers are on their way when the first of them is.
+    let _ = peer.line();
+    server.signal(Signal::TERM);
+    assert!(server.connect_is_refused());
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -1,0 +1,97 @@
+//! What clients can take: connections, memory, time.
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+
+use crate::process::{Peer, Server};
+
+#[test]
+fn who_is_one_too_many_is_told_and_turned_away() {
+    let server = Server::start(&["-c", "3"]);
+    let mut peers: Vec<_> = (0..3).map(|_| server.connect_when_there_is_room()).collect();
+    assert_eq!(server.connect().rest(), "ERROR Too many open connections\r\n");
+    assert_eq!(peers[0].ask("version"), "VERSION 1.6.18");
+    assert_eq!(peers[0].stat("rejected_connections"), 1);
+    peers.pop();
+    let mut late = server.connect_when_there_is_room();
+    assert_eq!(late.stat("curr_connections"), 3);
+}
+
+#[test]
+fn who_says_nothing_for_too_long_is_closed() {
+    let server = Server::start(&["-o", "idle_timeout=1"]);
+    let mut idle = server.connect();
+    assert_eq!(idle.ask("version"), "VERSION 1.6.18");
+    assert_eq!(idle.rest(), "");
+    assert_eq!(server.stat("idle_kicks"), 1);
+}
+
+#[test]
+fn half_a_request_is_no_reason_to_stay() {
+    let server = Server::start(&["-o", "idle_timeout=1"]);
+    let mut idle = server.connect();
+    idle.send(b"set k 0 0 100\r\nabc");
+    assert_eq!(idle.rest(), "");
+}
+
+/// Sends `request` until the server takes nothing more. Reads nothing.
+fn flood(peer: &mut Peer<TcpStream>, request: &[u8]) {
+    let stream = peer.0.get_mut();
+    stream.set_nonblocking(true).expect("a socket");
+    let chunk = request.repeat(100_000_usize.div_ceil(request.len()));
+    loop {
+        match stream.write(&chunk) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).expect("a socket");
+}
+
+#[test]
+fn who_asks_and_never_reads_costs_little_memory() {
+    let server = Server::start(&["-t", "1"]);
+    let mut other = server.connect();
+    other.set("large", &vec![b'x'; 1_000_000]);
+    other.set("small", &[b'x'; 900]);
+    let before = server.resident();
+    let mut peers: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        flood(peer, if number % 2 == 0 { b"get large\r\n" } else { b"get small\r\n" });
+    }
+    // Everybody else is served meanwhile.
+    assert_eq!(other.ask("version"), "VERSION 1.6.18");
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 8 << 20, "{grown} bytes");
+}
+
+#[test]
+fn who_takes_nothing_for_too_long_is_closed() {
+    let server = Server::start(&["-c", "1", "--write-timeout", "1"]);
+    let mut peer = server.connect_when_there_is_room();
+    peer.set("k", &vec![b'x'; 1_000_000]);
+    flood(&mut peer, b"get k\r\n");
+    // The only place is free again.
+    let mut next = server.connect_when_there_is_room();
+    assert_eq!(next.ask("version"), "VERSION 1.6.18");
+}
+
+#[test]
+fn idle_connections_are_cheap_and_leave_nothing_behind() {
+    const COUNT: u64 = 900;
+    let server = Server::start(&["-t", "2"]);
+    let _ = server.connect_when_there_is_room();
+    let descriptors = server.descriptors();
+    let before = server.resident();
+    let mut peers: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
+    for peer in &mut peers {
+        assert_eq!(peer.ask("version"), "VERSION 1.6.18");
+    }
+    let each = server.resident().saturating_sub(before) / COUNT;
+    assert!(each < 4096, "{each} bytes");
+    drop(peers);
+    while server.descriptors() > descriptors {
+        let _ = server.connect_when_there_is_room();
+    }
+}

@@ -1,0 +1,206 @@
+//! A server's process, and clients that talk to it over plain sockets.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// When to give up on what should have come at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_caskade-server");
+
+/// A server that has said that it is ready. It is killed when dropped.
+pub struct Server {
+    child: Child,
+    pub ready: Value,
+}
+
+impl Server {
+    /// Starts one on any free port, unless `switches` say otherwise.
+    pub fn start(switches: &[&str]) -> Self {
+        Self::start_with(switches, |_| {})
+    }
+
+    pub fn start_with(switches: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(PROGRAM);
+        if !switches.iter().any(|switch| matches!(*switch, "-p" | "-s")) {
+            command.args(["-p", "-1"]);
+        }
+        command.args(switches).stdin(Stdio::piped()).stdout(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().expect("the program is there");
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        output.read_line(&mut line).expect("readable");
+        let ready = serde_json::from_str(&line).expect("one line of JSON");
+        Self { child, ready }
+    }
+
+    pub fn port(&self) -> u16 {
+        let port = self.ready["tcp"].as_u64().expect("it listens on TCP");
+        u16::try_from(port).expect("a port")
+    }
+
+    pub fn connect(&self) -> Peer<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("it accepts");
+        stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time");
+        Peer(BufReader::new(stream))
+    }
+
+    /// Connects until there is a place, and has an answer to `version`.
+    pub fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
+        loop {
+            let mut peer = self.connect();
+            // Who is turned away may find the connection reset.
+            if peer.try_ask("version").is_ok_and(|answer| answer.starts_with("VERSION")) {
+                return peer;
+            }
+        }
+    }
+
+    /// Tries to connect until the server no longer listens.
+    pub fn connect_is_refused(&self) -> bool {
+        while TcpStream::connect(("127.0.0.1", self.port())).is_ok() {}
+        true
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("piped")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).expect("it is ours");
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it is ours")
+    }
+
+    /// How many bytes of memory the process has.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(path).expect("it is alive");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes * 1024
+    }
+
+    /// How many descriptors the process has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it is alive").count()
+    }
+
+    /// The number that `stats` gives for `name`.
+    pub fn stat(&self, name: &str) -> u64 {
+        self.connect().stat(name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a server that is not to start, to its end.
+pub fn run(switches: &[&str]) -> Output {
+    Command::new(PROGRAM)
+        .args(switches)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program is there")
+}
+
+/// A place for a file that no other test uses.
+pub fn scratch_file(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{name}-{}-{number}", std::process::id());
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A client.
+pub struct Peer<S>(pub BufReader<S>);
+
+impl<S: Read + Write> Peer<S> {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).expect("it reads");
+    }
+
+    /// The next line, without its end; empty if the connection has ended.
+    pub fn line(&mut self) -> String {
+        self.try_line().expect("an answer in time")
+    }
+
+    fn try_line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        Ok(line.trim_end_matches("\r\n").to_owned())
+    }
+
+    /// The first line of the answer to a command.
+    pub fn ask(&mut self, command: &str) -> String {
+        self.try_ask(command).expect("an answer in time")
+    }
+
+    fn try_ask(&mut self, command: &str) -> io::Result<String> {
+        self.0.get_mut().write_all(format!("{command}\r\n").as_bytes())?;
+        self.try_line()
+    }
+
+    pub fn set(&mut self, key: &str, value: &[u8]) {
+        let mut request = format!("set {key} 0 0 {}\r\n", value.len()).into_bytes();
+        request.extend_from_slice(value);
+        request.extend_from_slice(b"\r\n");
+        self.send(&request);
+        assert_eq!(self.line(), "STORED");
+    }
+
+    pub fn get(&mut self, key: &str) -> Option<String> {
+        if self.ask(&format!("get {key}")) == "END" {
+            return None;
+        }
+        let value = self.line();
+        assert_eq!(self.line(), "END");
+        Some(value)
+    }
+
+    pub fn stat(&mut self, name: &str) -> u64 {
+        let mut line = self.ask("stats");
+        let mut found = None;
+        while line != "END" {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [_, key, value] = words[..] else { panic!("{line}") };
+            if key == name {
+                found = value.parse().ok();
+            }
+            line = self.line();
+        }
+        found.unwrap_or_else(|| panic!("no number {name}"))
+    }
+
+    /// Reads to the end. A reset is an end as well.
+    pub fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no end: {error}"),
+            _ => String::from_utf8(rest).expect("text"),
+        }
+    }
+}
