@@ -114,6 +114,11 @@ struct Lock {
     until: Half,
 }
 
+/// Whether an item under a key of one byte may be so large.
+pub(crate) fn fits(value: usize, flags: u32) -> bool {
+    OVERHEAD + 1 + value + if flags == 0 { 0 } else { 4 } <= ITEM_LIMIT
+}
+
 /// All items of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -175,11 +180,13 @@ impl Model {
     }
 
     /// What the store must answer. Stamps that it draws are learnt by [`learn`](Self::learn).
-    pub(crate) fn apply(&mut self, key: u8, op: &Op) -> Answer {
+    ///
+    /// `drops`: whether a value that is too large ends the item that it was to replace.
+    pub(crate) fn apply(&mut self, key: u8, op: &Op, drops: bool) -> Answer {
         self.settle();
         match op {
             Op::Get => self.get(key),
-            Op::Put(put) => self.put(key, put),
+            Op::Put(put) => self.put(key, put, drops),
             Op::Fetch(fetch) => self.fetch(key, *fetch),
             &Op::Delete { cas, invalidate, touch, clear } => {
                 self.delete(key, cas, invalidate, touch, clear)
@@ -230,13 +237,9 @@ impl Model {
         Answer::Hit(self.seen(&item))
     }
 
-    fn put(&mut self, key: u8, put: &Put) -> Answer {
-        let fits = |len: usize, flags: u32| {
-            OVERHEAD + 1 + len + if flags == 0 { 0 } else { 4 } <= ITEM_LIMIT
-        };
+    fn put(&mut self, key: u8, put: &Put, drops: bool) -> Answer {
         if !fits(put.value.len(), put.flags) {
-            let is_plain = put.mode == Mode::Set && put.cas.is_none();
-            if is_plain && self.items.get(&key).is_some_and(|item| !self.is_locked(item)) {
+            if drops && self.items.get(&key).is_some_and(|item| !self.is_locked(item)) {
                 self.items.remove(&key);
             }
             return Answer::TooLarge;
@@ -303,12 +306,12 @@ impl Model {
     fn fetch(&mut self, key: u8, fetch: Fetch) -> Answer {
         let Some(item) = self.items.get(&key).cloned() else {
             let Some(exptime) = fetch.vivify else { return Answer::Miss };
-            let end = self.end(exptime);
+            let ttl = self.left(self.end(exptime));
             let item = Item {
                 value: Vec::new(),
                 flags: 0,
                 cas: 0,
-                end,
+                end: self.end(fetch.touch.unwrap_or(exptime)),
                 stale: false,
                 won: true,
                 fetched: false,
@@ -316,8 +319,7 @@ impl Model {
             };
             let seen = self.seen(&item);
             self.items.insert(key, item);
-            let (ttl, role) = (self.left(end), Role::Won);
-            return Answer::Fetched { seen, ttl, stale: false, role, fetched: false };
+            return Answer::Fetched { seen, ttl, stale: false, role: Role::Won, fetched: false };
         };
         if self.is_locked(&item) && fetch.touch.is_some() {
             return Answer::Locked;

@@ -55,7 +55,12 @@ impl Runner {
         let answer = self.door.enter(&name, &op);
         let is_blurred = answer.is_some();
         let answer = answer.unwrap_or_else(|| call(&self.store, &name, &op));
-        let mut expected = self.model.apply(key, &op);
+        let drops = match &op {
+            Op::Put(put) if is_blurred => self.door.drops(put),
+            Op::Put(put) => put.mode == Mode::Set && put.cas.is_none(),
+            _ => false,
+        };
+        let mut expected = self.model.apply(key, &op, drops);
         self.take_over_stamps(key, &op, &answer, &mut expected);
         if is_blurred {
             expected = self.door.blur(&op, expected);
@@ -91,7 +96,7 @@ impl Runner {
                 assert!(chosen.is_none_or(|chosen| chosen == cas), "{chosen:?} became {cas}");
                 self.model.learn(key, cas, chosen.is_none());
                 // To read it was a use.
-                self.model.apply(key, &Op::Get);
+                self.model.apply(key, &Op::Get, false);
                 self.old.push(cas);
             }
             _ => {}
@@ -101,7 +106,7 @@ impl Runner {
     /// A plain read of the key says the same on both sides.
     fn compare(&mut self, key: u8) {
         let answer = call(&self.store, &[b'a' + key], &Op::Get);
-        let expected = self.model.apply(key, &Op::Get);
+        let expected = self.model.apply(key, &Op::Get, false);
         assert_eq!(answer, expected, "a read after {:#?}", self.done);
     }
 

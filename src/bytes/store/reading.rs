@@ -189,7 +189,7 @@ impl Store {
                     .stamped(fetch.stamp)
                     .with_binary_key(fetch.binary_key)
                     .marked_won();
-                return Revision::Put(item, self.expiry(exptime));
+                return Revision::Put(item, self.expiry(fetch.touch.unwrap_or(exptime)));
             };
             fetched = Some(self.look(&present, fetch, now));
             fetch.touch.map_or(Revision::Keep, |exptime| Revision::Touch(self.expiry(exptime)))
@@ -248,8 +248,9 @@ impl Store {
 
     /// The empty item that a read has made.
     fn vivified(&self, fetch: Fetch, cas: Cas) -> Fetched {
-        let left = fetch.vivify.and_then(|exptime| self.left_of(exptime, self.second()));
-        let metadata = Metadata { ttl: left, ttl_after: left, was_fetched: false, idle: 0 };
+        let left = |exptime: Option<i64>| self.left_of(exptime?, self.second());
+        let (ttl, ttl_after) = (left(fetch.vivify), left(fetch.touch.or(fetch.vivify)));
+        let metadata = Metadata { ttl, ttl_after, was_fetched: false, idle: 0 };
         Fetched {
             hit: Hit { value: Bytes::new(), flags: 0, cas: chosen(fetch.stamp, cas) },
             role: Role::Won,

@@ -1,6 +1,6 @@
 //! By the binary protocol, with Couchbase's statuses.
 
-use super::{Door, Line};
+use super::{Door, Line, joins_too_much};
 use crate::model::{Answer, Mode, Op, Put, Seen};
 
 pub(super) struct Binary(pub(super) Line);
@@ -19,15 +19,16 @@ impl Door for Binary {
             return answer;
         }
         match (op, answer) {
-            (Op::Put(put), Answer::Absent | Answer::TooLarge)
-                if joins(put.mode) && put.value.len() <= 100 =>
-            {
-                Answer::NotStored
-            }
+            (Op::Put(put), Answer::TooLarge) if joins_too_much(put) => Answer::NotStored,
+            (Op::Put(put), Answer::Absent) if joins(put.mode) => Answer::NotStored,
             (Op::Put(_), Answer::Exists) => Answer::Changed,
             (Op::Get | Op::GetAndTouch(_), Answer::Miss) => Answer::Absent,
             (_, answer) => answer,
         }
+    }
+
+    fn drops(&self, put: &Put) -> bool {
+        put.mode == Mode::Set
     }
 }
 

@@ -1,6 +1,6 @@
 //! By the meta commands.
 
-use super::{Door, Line};
+use super::{Door, Line, joins_too_much};
 use crate::model::{Answer, Fetch, Mode, Op, Put, Role, Seen};
 
 pub(super) struct Meta(pub(super) Line);
@@ -24,11 +24,13 @@ impl Door for Meta {
                 Answer::NotStored
             }
             (Op::Put(_), Answer::Exists) => Answer::NotStored,
-            (Op::Put(put), Answer::TooLarge) if joins(put.mode) && put.value.len() <= 100 => {
-                Answer::NotStored
-            }
+            (Op::Put(put), Answer::TooLarge) if joins_too_much(put) => Answer::NotStored,
             (_, answer) => answer,
         }
+    }
+
+    fn drops(&self, _: &Put) -> bool {
+        true
     }
 }
 
@@ -44,8 +46,9 @@ fn request(key: &str, op: &Op) -> Option<Vec<u8>> {
     let line = match *op {
         Op::Put(ref put) => return put_request(key, put),
         Op::Fetch(Fetch { touch, vivify, recache }) => {
-            let asked = [flag('T', touch), flag('N', vivify), flag('R', recache)].concat();
-            format!("mg {key} v f c t h{asked}")
+            // What flags change is seen by those behind them.
+            let before = [flag('N', vivify), flag('R', recache)].concat();
+            format!("mg {key}{before} v f c t h{}", flag('T', touch))
         }
         Op::Delete { cas, invalidate, touch, clear } => {
             // Without them, a new expiry time has no meaning.

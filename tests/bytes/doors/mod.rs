@@ -12,7 +12,7 @@ pub(crate) use call::call;
 use caskade::bytes::Store;
 use caskade::memcached::{Compat, Config, Connection, Flow, Output, Service};
 
-use crate::model::{Answer, Op};
+use crate::model::{Answer, Mode, Op, Put, fits};
 
 /// Carries out operations and says what came of them.
 pub(crate) trait Door {
@@ -21,6 +21,11 @@ pub(crate) trait Door {
 
     /// What can be told of `answer` on this way.
     fn blur(&self, op: &Op, answer: Answer) -> Answer;
+
+    /// Whether a value that is too large ends the item that it was to replace.
+    fn drops(&self, put: &Put) -> bool {
+        put.mode == Mode::Set && put.cas.is_none()
+    }
 }
 
 /// The names of all doors.
@@ -34,6 +39,12 @@ pub(crate) fn open(name: &str, store: &Store) -> Box<dyn Door> {
         "binary" => Box::new(binary::Binary(Line::to(store))),
         _ => Box::new(call::Call(store.clone())),
     }
+}
+
+/// Whether it was the sum of two values that was too large, not the new one alone.
+fn joins_too_much(put: &Put) -> bool {
+    let joins = matches!(put.mode, Mode::Append | Mode::Prepend);
+    joins && fits(put.value.len(), put.flags)
 }
 
 /// A connection that answers at once.

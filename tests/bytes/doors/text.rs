@@ -1,6 +1,6 @@
 //! By the classic text commands.
 
-use super::{Door, Line};
+use super::{Door, Line, joins_too_much};
 use crate::model::{Answer, Mode, Op, Put, Seen};
 
 pub(super) struct Text(pub(super) Line);
@@ -18,7 +18,7 @@ impl Door for Text {
         match answer {
             Answer::Locked => Answer::Changed,
             Answer::Absent | Answer::Exists if put.cas.is_none() => Answer::NotStored,
-            Answer::TooLarge if joins(put.mode) && put.value.len() <= 100 => Answer::NotStored,
+            Answer::TooLarge if joins_too_much(put) => Answer::NotStored,
             other => other,
         }
     }
