@@ -12,6 +12,13 @@ use std::path::{Path, PathBuf};
 /// any other of floor 4: together they are the public face. Elsewhere nothing goes sideways, but
 /// for the leaves of floor 0 that say so here.
 const TABLE: &[(u8, &str, &[&str])] = &[
+    (7, "bin", &[]), // programs are users like any other
+    (6, "memcached", &["bytes", "error", "stats", "sync", "time"]),
+    (
+        5,
+        "bytes",
+        &["cache", "epoch", "error", "expiry", "stamp", "stats", "store", "sync", "time", "update"],
+    ),
     (4, "builder", &["error", "expiry", "hash", "removal", "store", "time"]),
     (
         4,
@@ -75,6 +82,8 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
             ("store/wait.rs", "a blocked caller parks its thread"),
             ("builder.rs", "counts the processors"),
             ("transaction.rs", "asks whether a panic is under way"),
+            ("memcached/server/workers.rs", "each worker has a thread"),
+            ("memcached/server/stopping.rs", "standard input is read where nobody waits for it"),
         ],
     ),
     (
