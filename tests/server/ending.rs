@@ -2,12 +2,18 @@
 
 use rustix::process::Signal;
 
-use crate::process::Server;
+use crate::process::{Server, scratch_file};
 
 /// Many clients ask, and then the signal comes: every one of them has its answers.
-fn answers_before_it_ends(signal: Signal, switches: &[&str]) {
-    let mut server = Server::start(switches);
-    let mut peers: Vec<_> = (0..40).map(|_| server.connect_when_there_is_room()).collect();
+///
+/// Over a UNIX socket, where what has been sent has arrived.
+fn answers_before_it_ends(signal: Signal, threads: &str) {
+    let path = scratch_file("ending");
+    let mut server = Server::start(&["-s", path.to_str().expect("text"), "-t", threads]);
+    let mut peers: Vec<_> = (0..40).map(|_| server.connect_to_file()).collect();
+    for peer in &mut peers {
+        assert_eq!(peer.ask("mn"), "MN");
+    }
     for peer in &mut peers {
         peer.send("version\r\n".repeat(100).as_bytes());
     }
@@ -20,13 +26,13 @@ fn answers_before_it_ends(signal: Signal, switches: &[&str]) {
 
 #[test]
 fn terminated_it_answers_what_was_asked() {
-    answers_before_it_ends(Signal::TERM, &["-t", "1"]);
-    answers_before_it_ends(Signal::TERM, &["-t", "3"]);
+    answers_before_it_ends(Signal::TERM, "1");
+    answers_before_it_ends(Signal::TERM, "3");
 }
 
 #[test]
 fn interrupted_it_answers_what_was_asked() {
-    answers_before_it_ends(Signal::INT, &[]);
+    answers_before_it_ends(Signal::INT, "2");
 }
 
 #[test]

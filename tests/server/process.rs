@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,6 +52,14 @@ impl Server {
     pub fn connect(&self) -> Peer<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("it accepts");
         stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time");
+        Peer(BufReader::new(stream))
+    }
+
+    pub fn connect_to_file(&self) -> Peer<UnixStream> {
+        let path = self.ready["unix"].as_str().expect("it listens on a UNIX socket");
+        let stream = UnixStream::connect(path).expect("it accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time");
         Peer(BufReader::new(stream))

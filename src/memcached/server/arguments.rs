@@ -310,8 +310,8 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "idle_timeout" => {
-                let count = value.parse().map_err(|_| "-o idle_timeout wants seconds")?;
-                self.idle_timeout = seconds(count);
+                let count: u32 = value.parse().map_err(|_| "-o idle_timeout wants seconds")?;
+                self.idle_timeout = seconds(count.into());
             }
             "ssl_chain_cert" => self.chain = Some(value.into()),
             "ssl_key" => self.key = Some(value.into()),

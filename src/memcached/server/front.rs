@@ -108,6 +108,7 @@ fn service(settings: &Settings, sockets: &Sockets) -> Result<Service, String> {
         max_connections: settings.connections,
         threads: settings.threads,
         port: sockets.addresses().first().map_or(0, |address| address.port()),
+        idle_timeout: settings.idle_timeout.map_or(0, |limit| limit.as_secs() as u32),
         protocol: settings.protocol,
     };
     let text = |error: crate::BuildError| error.to_string();
