@@ -160,6 +160,9 @@ impl Connection {
             let taken = len.min(rest.len() as u64);
             used += taken as usize;
             self.skip = len - taken;
+            if flow == Flow::Write {
+                return (flow, used);
+            }
         }
     }
 

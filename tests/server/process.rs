@@ -204,6 +204,17 @@ impl<S: Read + Write> Peer<S> {
         found.unwrap_or_else(|| panic!("no number {name}"))
     }
 
+    /// The lines of JSON with which a command is answered.
+    pub fn list(&mut self, command: &str) -> Vec<Value> {
+        let mut values = Vec::new();
+        let mut line = self.ask(command);
+        while line != "END" {
+            values.push(serde_json::from_str(&line).expect("JSON"));
+            line = self.line();
+        }
+        values
+    }
+
     /// Reads to the end. A reset is an end as well.
     pub fn rest(&mut self) -> String {
         let mut rest = Vec::new();

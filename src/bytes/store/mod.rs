@@ -5,6 +5,7 @@
 mod counting;
 mod flushing;
 mod inspecting;
+mod intervening;
 mod locking;
 mod reading;
 mod removing;
@@ -27,6 +28,7 @@ use crate::time::TimeSource;
 use crate::update::Updated;
 
 pub(super) use flushing::PendingFlush;
+pub use intervening::ItemView;
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 250;
