@@ -143,8 +143,10 @@ impl House {
     async fn serve_tcp(&self, stream: TcpStream) -> io::Result<End> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await??;
-            let (end, stream) = self.talk(stream).await?;
+            let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, tls.accept(stream)));
+            let stream = handshake.await??;
+            // In a box of its own, so that plain connections are not as large.
+            let (end, stream) = Box::pin(self.talk(stream)).await?;
             return reset_if(end, stream.get_ref().0);
         }
         let (end, stream) = self.talk(stream).await?;
@@ -166,7 +168,7 @@ impl House {
         let mut output = Output::new();
         let flow = watched.0.connected(&mut output);
         let client = Client::new(stream, connection, watched, self.patience);
-        self.talk_through(client.greeted(output, flow)).await
+        Box::pin(self.talk_through(client.greeted(output, flow))).await
     }
 
     async fn talk_through<S, I>(&self, mut client: Client<S, I>) -> io::Result<(End, S)>

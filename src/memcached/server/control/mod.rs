@@ -16,6 +16,8 @@ use crate::time::{Clock, ManualClock};
 
 use verb::{HELP, Mistake, NO_WAY_BACK, Verb};
 
+const NOT_FOUND: &[u8] = b"NOT_FOUND\r\n";
+
 /// Moves time, and more, for clients that ask.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -45,25 +47,27 @@ impl Control {
     }
 
     fn carry_out(&self, verb: Verb<'_>, out: &mut Output) {
-        let is_done = match verb {
-            Verb::Freeze => done(self.clock.freeze()),
-            Verb::Resume => done(self.clock.resume()),
-            Verb::Advance(by) => done(self.clock.advance(by)),
+        let faults = self.double.faults();
+        match verb {
+            Verb::Freeze => self.clock.freeze(),
+            Verb::Resume => self.clock.resume(),
+            Verb::Advance(by) => self.clock.advance(by),
             Verb::Set(unix) => match self.instant(unix) {
-                Some(to) if to >= self.clock.now() => done(self.clock.set(to)),
+                Some(to) if to >= self.clock.now() => self.clock.set(to),
                 _ => return refuse(NO_WAY_BACK, out),
             },
-            Verb::Evict(key) => self.store.evict(key),
-            Verb::Unlock(key) => self.store.lapse_lock(key),
-            Verb::Conflict(key, n) => done(drop(self.double.faults().force_conflict(key, n))),
-            Verb::Miss(key, n) => done(drop(self.double.faults().miss_next(key, n))),
-            Verb::Fault(rule) => done(drop(self.double.faults().add(*rule))),
-            Verb::ClearFaults => done(self.double.faults().clear()),
-            Verb::ClearLog => done(self.double.log().clear()),
-            Verb::Reset => done(self.reset()),
+            Verb::Evict(key) if !self.store.evict(key) => return out.push(NOT_FOUND),
+            Verb::Unlock(key) if !self.store.lapse_lock(key) => return out.push(NOT_FOUND),
+            Verb::Evict(_) | Verb::Unlock(_) => {}
+            Verb::Conflict(key, n) => drop(faults.force_conflict(key, n)),
+            Verb::Miss(key, n) => drop(faults.miss_next(key, n)),
+            Verb::Fault(rule) => drop(faults.add(*rule)),
+            Verb::ClearFaults => faults.clear(),
+            Verb::ClearLog => self.double.log().clear(),
+            Verb::Reset => self.reset(),
             question => return self.answer(question, out),
-        };
-        out.push(if is_done { b"OK\r\n" } else { b"NOT_FOUND\r\n" });
+        }
+        out.push(b"OK\r\n");
     }
 
     /// Answers what only asks.
@@ -72,7 +76,7 @@ impl Control {
             Verb::Time => line(&serde_json::json!({ "time": self.time() }), out),
             Verb::Item(key) => match self.store.examine(key) {
                 Some(item) => line(&json::item(&item), out),
-                None => out.push(b"NOT_FOUND\r\n"),
+                None => out.push(NOT_FOUND),
             },
             Verb::Snapshot => list(self.store.items().iter().map(json::item), out),
             Verb::Log(matcher) => {
@@ -139,10 +143,6 @@ impl Intercept for Watched {
             self.0.request(request, execute, out)
         }
     }
-}
-
-fn done((): ()) -> bool {
-    true
 }
 
 fn refuse(text: &str, out: &mut Output) {
