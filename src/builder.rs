@@ -42,6 +42,7 @@ pub struct CacheBuilder<K, V, S = ahash::RandomState> {
     hasher: S,
     clock: Box<dyn Clock>,
     stripes: Option<usize>,
+    stamp_seed: u64,
     initial_entries: usize,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
@@ -63,6 +64,7 @@ impl<K, V> CacheBuilder<K, V> {
             hasher: ahash::RandomState::default(),
             clock: Box::new(SystemClock),
             stripes: None,
+            stamp_seed: random(),
             initial_entries: 0,
             time_to_live: None,
             time_to_idle: None,
@@ -105,6 +107,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             hasher,
             clock: self.clock,
             stripes: self.stripes,
+            stamp_seed: self.stamp_seed,
             initial_entries: self.initial_entries,
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
@@ -657,8 +660,15 @@ impl<K, V, S> CacheBuilder<K, V, S> {
             bound: self.max.map(|max| Bound::new(max, self.weigher)),
             listener: self.listener,
         };
-        let store = Store::new(bits, self.initial_entries, random(), parts);
+        let store = Store::new(bits, self.initial_entries, self.stamp_seed, parts);
         Ok(Cache::from_store(Arc::new(store)))
+    }
+
+    /// Where the stamps begin, instead of a random place.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn stamp_seed(mut self, seed: u64) -> Self {
+        self.stamp_seed = seed;
+        self
     }
 
     /// Eviction needs some company to choose from: fewer stripes for a small cache.

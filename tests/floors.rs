@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Floor, module, and the modules of lower floors it imports. A module of floor 4 may also import
 /// any other of floor 4: together they are the public face. Elsewhere nothing goes sideways, but
-/// for the leaves of floor 0 that say so here.
+/// for the leaves of floor 0 that say so here. Floor 5 speaks to the world outside.
 const TABLE: &[(u8, &str, &[&str])] = &[
     (6, "bin", &[]),
     (5, "memcached", &["bytes", "error", "stats", "sync", "time"]),

@@ -36,6 +36,7 @@ pub struct StoreBuilder {
     item_limit: usize,
     evicts: bool,
     stripes: Option<usize>,
+    stamp_seed: Option<u64>,
     lock_time: Duration,
     max_lock_time: Duration,
 }
@@ -49,6 +50,7 @@ impl StoreBuilder {
             item_limit: MEGABYTE as usize,
             evicts: true,
             stripes: None,
+            stamp_seed: None,
             lock_time: Duration::from_secs(15),
             max_lock_time: Duration::from_secs(15),
         }
@@ -92,6 +94,14 @@ impl StoreBuilder {
         self
     }
 
+    /// Where the stamps begin, instead of a random place: for tests that must run the same again,
+    /// which need a store of one stripe as well.
+    #[doc(hidden)]
+    pub fn stamp_seed(mut self, seed: u64) -> Self {
+        self.stamp_seed = Some(seed);
+        self
+    }
+
     /// How long a lock holds whose taker does not say, and how long at most. Default: 15 seconds,
     /// both.
     pub fn lock_times(mut self, default: Duration, most: Duration) -> Self {
@@ -118,6 +128,9 @@ impl StoreBuilder {
             .evicts(self.evicts);
         if let Some(count) = self.stripes {
             builder = builder.stripes(count);
+        }
+        if let Some(seed) = self.stamp_seed {
+            builder = builder.stamp_seed(seed);
         }
         let inner = Inner {
             cache: builder.build()?,

@@ -185,8 +185,8 @@ impl Connection {
             if !I::IS_ACTIVE {
                 return Some((binary::execute(&command, state, out), len));
             }
-            let raw = &input[..input.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
-            let request = binary::describe(&command, raw);
+            let mut request = binary::describe(&command, front(input, len));
+            request.unread = len - request.raw.len() as u64;
             let mut execute = |out: &mut Output| binary::execute(&command, state, out);
             return Some((intercept.request(&request, &mut execute, out), len));
         }
@@ -194,11 +194,16 @@ impl Connection {
         if !I::IS_ACTIVE {
             return Some((text::execute(&command, state, out), len));
         }
-        let raw = &input[..input.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
-        let request = text::describe(&command, raw);
+        let mut request = text::describe(&command, front(input, len));
+        request.unread = len - request.raw.len() as u64;
         let mut execute = |out: &mut Output| text::execute(&command, state, out);
         Some((intercept.request(&request, &mut execute, out), len))
     }
+}
+
+/// As much of the first `len` bytes of `input` as is there.
+fn front(input: &[u8], len: u64) -> &[u8] {
+    &input[..usize::try_from(len).map_or(input.len(), |len| len.min(input.len()))]
 }
 
 impl Drop for Connection {

@@ -4,6 +4,38 @@
 //! apart by the first byte of a connection, and does no input or output itself; time comes from its
 //! store's clock. Many connections share a [`Service`].
 //!
+//! Which memcached is spoken is a setting, [`Compat`]: they differ in what they take for a malformed
+//! line, in a few meta flags, and in some texts.
+//!
+//! # Deviations
+//!
+//! The answers are memcached's to the byte, but for what it does by accident or for what does not
+//! exist here:
+//!
+//! - An item that [expires at once](crate::bytes::Store) shows `t0`, where memcached shows a number
+//!   near 2^32.
+//! - After a key that is too long, 1.6.45 sends an empty line behind the error. Here there is none.
+//! - A data length beyond 2^31 is an error; 1.6.18 takes it modulo 2^32.
+//! - A `get` line without an end may grow to 1 MiB, there without limit. Other lines end at 2048
+//!   bytes, as there.
+//! - `mg` with both `R` and `T` compares `R` with the expiry time before `T`, in whatever order they
+//!   come.
+//! - A wrong opaque is refused before anything is done; memcached notices it when it answers.
+//! - Two base64 texts one after the other, each with its padding, are no key.
+//! - `lru_crawler metadump` may be pipelined. `lru_crawler disable` does not forbid it.
+//! - Stamps begin at a random place and do not count up by one. They are unique, never zero, and rise
+//!   for each key, unless a client chooses one.
+//! - `watch`, `extstore` and `refresh_certs` have nothing to act on and are refused; what tunes slabs
+//!   and the LRU is answered as there and changes nothing. All items are of size class 1.
+//! - `stats` shows 0 for what does not exist, and has `caskade_version` besides. `get_expired` and
+//!   `get_flushed` stay 0; what has expired is counted as `reclaimed` when it is noticed.
+//!   `stats detail` keeps at most 10 000 prefixes and lists them in order.
+//! - A whole line is needed before a connection is closed for speaking HTTP, whatever its first letter.
+//!
+//! Key locks, which only the binary protocol can take, are ours. What may not write a locked key is
+//! told so: classic stores `EXISTS`, meta commands `EX`, all others `SERVER_ERROR key is locked`. Reads
+//! show such an item with the stamp 18446744073709551615.
+//!
 //! # Examples
 //!
 //! ```

@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub is_quiet: bool,
     /// Everything that came, headers and values, as far as it was kept.
     pub raw: &'a [u8],
+    /// How many more bytes belong to it, which are thrown away as they come.
+    pub unread: u64,
 }
 
 /// Stands between requests and their execution: sees each, may answer in its place, and may change

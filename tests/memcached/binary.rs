@@ -181,7 +181,12 @@ fn others() -> Vec<Row> {
         (ask(0x95).key("k"), vec![failure(0x95, 4, INVALID)]),
         (ask(0x95).key("k").cas(77), vec![failure(0x95, 0x86, "Temporary failure")]),
     ];
-    let known = [0x07, 0x10, 0x17, 0x1f, 0x94, 0x95];
+    for opcode in [0x21, 0x22] {
+        let plain = ask(opcode).key("PLAIN").value("\0who\0secret");
+        rows.push((plain, vec![failure(opcode, 0x81, UNKNOWN)]));
+    }
+    rows.push((ask(0x20), vec![failure(0x20, 0x81, UNKNOWN)]));
+    let known = [0x07, 0x10, 0x17, 0x1f, 0x20, 0x21, 0x22, 0x94, 0x95];
     let known: Vec<u8> = (0..0x1b).chain(0x1c..0x1f).chain(0x23..0x25).chain(known).collect();
     for opcode in (0..=u8::MAX).filter(|opcode| !known.contains(opcode)) {
         rows.push((ask(opcode), vec![failure(opcode, 0x81, UNKNOWN)]));
@@ -230,6 +235,11 @@ fn endings() -> Vec<(Vec<u8>, Vec<Packet>)> {
         shapes.push(ask(opcode).long(0));
         shapes.push(ask(opcode).value("v"));
     }
+    for opcode in [0x21, 0x22] {
+        shapes.push(ask(opcode));
+        shapes.push(ask(opcode).number(0).key("PLAIN"));
+    }
+    shapes.push(ask(0x20).key("PLAIN"));
     shapes.push(ask(0x10).number(0));
     shapes.push(ask(0x10).value("v"));
     shapes.push(ask(0x94));
@@ -428,14 +438,14 @@ fn no_claim_makes_a_connection_keep_much() {
         for (extras, key) in [(0u8, 0u16), (0, 3), (4, 3), (8, 3), (20, 3), (255, 3), (8, u16::MAX)]
         {
             let mut client = furnished(Config::default());
-            client.send(&ask(0x0a).bytes());
+            let _ = client.send(&ask(0x0a).bytes());
             let mut head = ask(opcode).bytes();
             head[2..4].copy_from_slice(&key.to_be_bytes());
             head[4] = extras;
             head[8..12].copy_from_slice(&u32::MAX.to_be_bytes());
-            client.send(&head);
+            let _ = client.send(&head);
             for _ in 0..10 {
-                client.send(&[1; 1000]);
+                let _ = client.send(&[1; 1000]);
                 assert!(client.connection.held() == 0, "{opcode:#x} {extras} {key}");
             }
         }
@@ -512,6 +522,16 @@ fn a_full_store_says_so() {
     }
     let counted = client.ask(&ask(0x05).long(1).long(u64::MAX).number(0).key("counter"));
     assert_eq!(counted, failure(0x05, 0x82, "Out of memory incrementing value"));
+    // As if it were too large: the old value of a set ends, even of one that names its stamp.
+    for (opcode, stays) in [(0x03, true), (0x0e, true), (0x01, false)] {
+        let stamp = get(&mut client, "n").cas;
+        let mut request = store(opcode, "n", &value).cas(stamp);
+        if opcode == 0x0e {
+            request.extras.clear();
+        }
+        assert_eq!(client.ask(&request), full(opcode));
+        assert_eq!(get(&mut client, "n").status == 0, stays, "{opcode:#x}");
+    }
 }
 
 #[test]
@@ -636,7 +656,7 @@ fn a_reset_sets_counts_to_zero() {
     assert!(stats(&mut client).contains(&sets));
     // In one feed with what counts before and after it.
     let all = [store(0x01, "k", "v"), ask(0x10).key("reset"), store(0x01, "k", "v")];
-    client.send(&all.map(|request| request.bytes()).concat());
+    let _ = client.send(&all.map(|request| request.bytes()).concat());
     assert!(stats(&mut client).contains(&sets));
 }
 

@@ -53,7 +53,9 @@ impl Call<'_, '_> {
             Action::GetLocked => self.get_locked(),
             Action::Unlock => self.unlock(),
             Action::Hello => self.hello(),
-            Action::Unknown => self.fail(Status::Unknown),
+            Action::ListMechanisms | Action::Authenticate | Action::Unknown => {
+                self.fail(Status::Unknown);
+            }
         }
         Flow::More
     }

@@ -8,8 +8,6 @@
 //!   errors.
 //! - What is answered from its header alone is answered at once. memcached answers a value that is
 //!   too large only after it has come.
-//! - The opcodes of authentication are unknown whatever their shape. memcached without
-//!   authentication takes those without a key for framing errors.
 //! - `hello`, `get_locked` and `unlock`, unknown to memcached, are those of Couchbase. A request of
 //!   theirs that breaks the rules of framing ends the connection, as of any other command.
 //!
@@ -68,7 +66,7 @@ pub(super) fn parse<'b>(input: &'b [u8], state: &State) -> Option<Parsed<Command
         return Some(Command::faulty(header, Fault::Shape));
     }
     let mut command = Command::new(header, op);
-    if op.action == Action::Unknown {
+    if op.action.is_unknown() {
         return Some(command.parsed());
     }
     let body = &input[LEN..];
@@ -99,6 +97,7 @@ pub(super) fn describe<'b>(command: &Command<'b>, raw: &'b [u8]) -> Request<'b> 
         exptime: command.op.action.exptime_at().and_then(|at| command.extras_number(at)),
         is_quiet: command.op.is_quiet,
         raw,
+        unread: 0,
     }
 }
 

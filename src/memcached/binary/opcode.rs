@@ -14,12 +14,18 @@ pub(super) struct Op {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    Get { with_key: bool },
-    GetAndTouch { with_key: bool },
+    Get {
+        with_key: bool,
+    },
+    GetAndTouch {
+        with_key: bool,
+    },
     Touch,
     Put(Mode),
     Delete,
-    Count { down: bool },
+    Count {
+        down: bool,
+    },
     Flush,
     Noop,
     Version,
@@ -28,6 +34,9 @@ pub(super) enum Action {
     GetLocked,
     Unlock,
     Hello,
+    /// Nobody has to say who he is, so this and the next are unknown, but have a shape.
+    ListMechanisms,
+    Authenticate,
     Unknown,
 }
 
@@ -70,10 +79,9 @@ impl Op {
             0x1d => ("gat", Action::GetAndTouch { with_key: false }, false),
             0x1e => ("gatq", Action::GetAndTouch { with_key: false }, true),
             0x1f => ("hello", Action::Hello, false),
-            // Nobody has to say who he is.
-            0x20 => ("sasl_list_mechs", Action::Unknown, false),
-            0x21 => ("sasl_auth", Action::Unknown, false),
-            0x22 => ("sasl_step", Action::Unknown, false),
+            0x20 => ("sasl_list_mechs", Action::ListMechanisms, false),
+            0x21 => ("sasl_auth", Action::Authenticate, false),
+            0x22 => ("sasl_step", Action::Authenticate, false),
             0x23 => ("gatk", Action::GetAndTouch { with_key: true }, false),
             0x24 => ("gatkq", Action::GetAndTouch { with_key: true }, true),
             0x94 => ("get_locked", Action::GetLocked, false),
@@ -92,6 +100,7 @@ impl Action {
             Self::Put(Mode::Append | Mode::Prepend) => extras == 0 && key > 0,
             Self::Put(_) => extras == 8 && key > 0,
             Self::Hello => extras == 0 && value % 2 == 0 && value <= MAX_FEATURES,
+            Self::Authenticate => extras == 0 && key > 0,
             Self::Unknown => true,
             _ if value > 0 => false,
             Self::Get { .. } | Self::Delete | Self::Unlock => extras == 0 && key > 0,
@@ -100,7 +109,9 @@ impl Action {
             Self::GetLocked => matches!(extras, 0 | 4) && key > 0,
             Self::Flush => matches!(extras, 0 | 4) && key == 0,
             Self::Stat => extras == 0,
-            Self::Noop | Self::Version | Self::Quit => extras == 0 && key == 0,
+            Self::Noop | Self::Version | Self::Quit | Self::ListMechanisms => {
+                extras == 0 && key == 0
+            }
         }
     }
 
@@ -114,8 +125,16 @@ impl Action {
                 | Self::Stat
                 | Self::Quit
                 | Self::Hello
+                | Self::ListMechanisms
+                | Self::Authenticate
                 | Self::Unknown
         )
+    }
+
+    /// Whether the answer is the same whatever the request says.
+    #[inline]
+    pub(super) fn is_unknown(self) -> bool {
+        matches!(self, Self::ListMechanisms | Self::Authenticate | Self::Unknown)
     }
 
     /// Where in the extras the expiry time stands.

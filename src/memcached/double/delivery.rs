@@ -196,7 +196,7 @@ fn binary_value(bytes: &[u8]) -> Option<(usize, usize)> {
 /// The same in text: behind a line that begins with `VALUE` or `VA`.
 fn text_value(bytes: &[u8]) -> Option<(usize, usize)> {
     let line = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-    let words = str::from_utf8(&bytes[..line]).ok()?;
+    let words = std::str::from_utf8(&bytes[..line]).ok()?;
     let mut words = words.split(' ');
     let len = match words.next()? {
         "VALUE" => words.nth(2)?,

@@ -360,7 +360,7 @@ fn value_len(seen: &Seen<'_>) -> Option<usize> {
     let line = seen.raw.split(|&byte| byte == b'\r' || byte == b'\n').next()?;
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let len = words.nth(if seen.name == "ms" { 2 } else { 4 })?;
-    str::from_utf8(len).ok()?.parse().ok()
+    std::str::from_utf8(len).ok()?.parse().ok()
 }
 
 fn ending(seen: &Seen<'_>, answer: &[u8]) -> Ending {

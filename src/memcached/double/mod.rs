@@ -17,6 +17,7 @@ mod matcher;
 mod random;
 mod record;
 mod rule;
+mod snapshot;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use log::{Log, PATIENCE, TimedOut};
 pub use matcher::{Kind, Matcher, any, cmd, connects, reads, swaps, writes};
 pub use record::Record;
 pub use rule::{Delay, Fault, Place, Rule};
+pub use snapshot::{Diff, Snapshot};
 
 use delivery::Delivery;
 use expectation::Expectations;
@@ -165,7 +167,21 @@ impl Double {
     }
 
     /// Does something while no request is carried out.
-    pub(crate) fn undisturbed<R>(&self, act: impl FnOnce() -> R) -> R {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// let sum = server.double().undisturbed(|| {
+    ///     let of = |key| server.store().examine(key).map_or(0, |item| item.value.len());
+    ///     of("a") + of("b") // both as they were at one moment
+    /// });
+    /// # assert_eq!(sum, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn undisturbed<R>(&self, act: impl FnOnce() -> R) -> R {
         let _turn = self.shared.turn.lock();
         act()
     }

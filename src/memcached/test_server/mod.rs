@@ -3,7 +3,6 @@
 mod builder;
 mod cluster;
 mod front;
-mod snapshot;
 
 use std::fmt;
 use std::io;
@@ -16,12 +15,12 @@ use crate::bytes::Store;
 use crate::time::ManualClock;
 
 pub use super::double::{
-    Armed, Delay, Expectation, Fault, Faults, Finding, Kind, Lint, Log, Matcher, PATIENCE, Place,
-    Record, Rule, Strict, TimedOut, Times, Unmet, When, any, cmd, connects, reads, swaps, writes,
+    Armed, Delay, Diff, Expectation, Fault, Faults, Finding, Kind, Lint, Log, Matcher, PATIENCE,
+    Place, Record, Rule, Snapshot, Strict, TimedOut, Times, Unmet, When, any, cmd, connects, reads,
+    swaps, writes,
 };
 pub use builder::TestServerBuilder;
 pub use cluster::Cluster;
-pub use snapshot::{Diff, Snapshot};
 
 use front::{Front, Shared};
 
@@ -284,16 +283,13 @@ impl TestServer {
     /// All items, as they are between two requests.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.shared.double.undisturbed(|| self.store().items()))
+        self.shared.double.undisturbed(|| Snapshot::of(self.store()))
     }
 
     /// Makes the items those of `snapshot`, with their stamps. An item that has expired since stays
     /// away, and locks are open. Returns how many items there are.
     pub fn restore(&self, snapshot: &Snapshot) -> usize {
-        self.shared.double.undisturbed(|| {
-            self.store().flush_all(0);
-            snapshot.items().filter(|item| self.store().restore_item(item)).count()
-        })
+        self.shared.double.undisturbed(|| snapshot.restore_to(self.store()))
     }
 }
 

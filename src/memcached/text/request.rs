@@ -16,6 +16,7 @@ pub(in crate::memcached) fn describe<'b>(command: &Command<'b>, raw: &'b [u8]) -
         exptime: exptime(verb, words),
         is_quiet: is_quiet(verb, words),
         raw,
+        unread: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::bytes::ItemView;
+use crate::bytes::{ItemView, Store};
 
 /// So much of a value is shown.
 const SHOWN: usize = 60;
@@ -37,8 +37,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(items: Vec<ItemView>) -> Self {
-        Self { items: items.into_iter().map(|item| (item.key.clone(), item)).collect() }
+    /// The items of `store`, each as it is at one instant.
+    #[must_use]
+    pub fn of(store: &Store) -> Self {
+        let items = store.items().into_iter().map(|item| (item.key.clone(), item));
+        Self { items: items.collect() }
+    }
+
+    /// Makes the items of `store` these, with their stamps. An item that has expired since stays
+    /// away, and locks are open. Returns how many items there are.
+    pub fn restore_to(&self, store: &Store) -> usize {
+        store.flush_all(0);
+        self.items().filter(|item| store.restore_item(item)).count()
     }
 
     /// The items, by key.

@@ -1,0 +1,143 @@
+//! Random requests in all three protocols, sent to memcached and to a connection of ours: the
+//! answers are the same to the byte, but for the numbers that stamps are.
+//!
+//! memcached is the one in the path, or the one that `MEMCACHED` names; it should be 1.6.18. What
+//! cannot be the same is not asked, or made equal, each with its reason beside it.
+
+mod binary;
+mod case;
+mod compare;
+mod replies;
+mod servers;
+mod stamps;
+mod text;
+
+use std::env;
+
+use case::{Batch, Case, Request};
+use compare::{Wire, difference};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use servers::{Memcached, Ours, Server};
+
+/// How many cases are played of each protocol, unless `CASKADE_CASES` says so.
+const CASES: u32 = 1500;
+
+fn case_of(request: BoxedStrategy<Request>, rest: BoxedStrategy<Vec<u8>>) -> BoxedStrategy<Case> {
+    let splits = prop_oneof![2 => vec(any::<u16>(), 0..1), 1 => vec(any::<u16>(), 1..6)];
+    let batch =
+        (vec(request, 1..8), splits).prop_map(|(requests, splits)| Batch { requests, splits });
+    let rest = prop_oneof![4 => Just(Vec::new()), 1 => rest];
+    (vec(batch, 1..6), rest)
+        .prop_map(|(batches, rest)| {
+            Case { batches, rest }.without_second_flushes().with_first_ones_first()
+        })
+        .boxed()
+}
+
+fn classic() -> BoxedStrategy<Case> {
+    case_of(text::classic(), text::rest())
+}
+
+fn meta() -> BoxedStrategy<Case> {
+    case_of(prop_oneof![1 => text::classic(), 2 => text::meta()].boxed(), text::rest())
+}
+
+fn packets() -> BoxedStrategy<Case> {
+    case_of(binary::any_request(), binary::rest())
+}
+
+/// memcached, or nothing if it is not there and need not be.
+fn memcached() -> Option<Memcached> {
+    let found = Memcached::start();
+    if found.is_none() {
+        assert!(
+            env::var_os("CASKADE_REQUIRE_MEMCACHED").is_none(),
+            "memcached is not installed, and CASKADE_REQUIRE_MEMCACHED says that it must be"
+        );
+        eprintln!("\n*** SKIPPED: memcached is not installed, nothing has been compared ***\n");
+    }
+    found
+}
+
+/// Plays random cases on both; the first that they answer differently, made as short as possible.
+fn play(cases: &BoxedStrategy<Case>, wire: Wire, theirs: &mut dyn Server, ours: &mut dyn Server) {
+    let count = env::var("CASKADE_CASES").map_or(CASES, |count| count.parse().unwrap());
+    let config = Config {
+        cases: count,
+        failure_persistence: None,
+        max_shrink_iters: 3000,
+        ..Config::default()
+    };
+    // Always the same cases, unless a seed says otherwise.
+    let mut seed = [7; 32];
+    if let Ok(text) = env::var("CASKADE_SEED") {
+        let len = text.len().min(32);
+        seed[..len].copy_from_slice(&text.as_bytes()[..len]);
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let servers = std::cell::RefCell::new((theirs, ours));
+    let result = runner.run(cases, |case| {
+        let (theirs, ours) = &mut *servers.borrow_mut();
+        match difference(&case, wire, *theirs, *ours) {
+            None => Ok(()),
+            Some(difference) => Err(TestCaseError::fail(difference)),
+        }
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(difference, _)) => panic!("the answers differ\n{difference}"),
+        Err(TestError::Abort(reason)) => panic!("given up: {reason}"),
+    }
+}
+
+/// The test itself: if two of memcached were told apart, it would be no use.
+mod memcached_itself {
+    use super::*;
+
+    fn agrees(cases: &BoxedStrategy<Case>, wire: Wire) {
+        let (Some(mut left), Some(mut right)) = (memcached(), memcached()) else { return };
+        play(cases, wire, &mut left, &mut right);
+    }
+
+    #[test]
+    fn agrees_with_itself_in_text() {
+        agrees(&classic(), Wire::Text);
+    }
+
+    #[test]
+    fn agrees_with_itself_in_meta() {
+        agrees(&meta(), Wire::Text);
+    }
+
+    #[test]
+    fn agrees_with_itself_in_binary() {
+        agrees(&packets(), Wire::Binary);
+    }
+}
+
+mod our_answers {
+    use super::*;
+
+    fn are_memcacheds(cases: &BoxedStrategy<Case>, wire: Wire) {
+        let Some(mut memcached) = memcached() else { return };
+        play(cases, wire, &mut memcached, &mut Ours::new());
+    }
+
+    #[test]
+    fn are_memcacheds_in_text() {
+        are_memcacheds(&classic(), Wire::Text);
+    }
+
+    #[test]
+    fn are_memcacheds_in_meta() {
+        are_memcacheds(&meta(), Wire::Text);
+    }
+
+    #[test]
+    fn are_memcacheds_in_binary() {
+        are_memcacheds(&packets(), Wire::Binary);
+    }
+}
