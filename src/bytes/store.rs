@@ -439,7 +439,7 @@ impl Store {
         };
         let old = present.value;
         if put.mode == Mode::Add {
-            old.note_use(now);
+            old.note_time(now);
             return Err(Reason::Exists);
         }
         let joins = matches!(put.mode, Mode::Append | Mode::Prepend);

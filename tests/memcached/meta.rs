@@ -57,6 +57,8 @@ fn a_line_can_be_wrong_in_many_ways() {
             ("mg k Tx q", BAD_TOKEN),
             ("mg k Tx z", INVALID),
             ("mg k Jx Tx", BAD_TOKEN),
+            ("mg k Tx Fx", BAD_TOKEN),
+            ("mg k Fx Tx", BAD_TOKEN),
             ("ma k z", VAGUE),
             ("ma k Dx", VAGUE),
             ("ma k O<32>", LONG_OPAQUE),
@@ -125,7 +127,8 @@ fn uses_are_seen_from_before() {
             ("@3", ""),
             ("mg k h l u", "HD h0 l3"),
             ("mg k u", "HD"),
-            ("add k 0 0 1|x", "NOT_STORED"),
+            ("add k 0 0 1|x", "NOT_STORED"), // puts off its end, and shows nobody anything
+            ("mg k h l u", "HD h0 l0"),
             ("set k 0 0 1|x", "STORED"),
             ("@3", ""),
             ("mg k h l", "HD h0 l3"),

@@ -84,7 +84,8 @@ impl<'b> Flags<'b> {
         for word in words {
             flags.admit(word[0], compat)?;
             if let Err(reply) = flags.read(word, compat) {
-                wrong = Some(reply);
+                // Of client flags it is said only if nothing else is wrong.
+                wrong = wrong.filter(|_| reply == BAD_LINE).or(Some(reply));
             }
         }
         if let Some(reply) = wrong {
