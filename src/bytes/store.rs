@@ -132,6 +132,9 @@ impl Store {
                     .stamped(fetch.stamp)
                     .with_binary_key(fetch.binary_key)
                     .marked_won();
+                if !fetch.quietly {
+                    item.note_use(now);
+                }
                 return Revision::Put(item, self.expiry(exptime));
             };
             fetched = Some(self.look(&present, fetch, now));
@@ -465,9 +468,7 @@ impl Store {
         if !self.admits(key.len(), value.len(), old.flags) {
             return Err(Reason::TooLarge);
         }
-        let item = Item::new(value, old.flags, now)
-            .stamped(put.stamp)
-            .with_binary_key(old.has_binary_key());
+        let item = Item::new(value, old.flags, now).stamped(put.stamp);
         Ok((item, Expiry::Keep))
     }
 
@@ -575,6 +576,10 @@ impl Store {
         };
         let old = present.value;
         let current = old.cas(Some(present.cas));
+        // Nothing is no number, whatever its stamp; of all else the stamp is looked at first.
+        if old.value.is_empty() {
+            return (Err(Reason::NotNumeric), Revision::Keep);
+        }
         if count.cas.is_some_and(|seen| seen != 0 && seen != current) {
             return (Err(Reason::Changed), Revision::Keep);
         }
@@ -590,7 +595,7 @@ impl Store {
         let item = if value.len() == old.value.len() {
             old.with_value(value)
         } else {
-            Item::new(value, old.flags, now).with_binary_key(old.has_binary_key())
+            Item::new(value, old.flags, now)
         };
         let ttl = Calendar::left(present.expires, now);
         let ttl_after = count.touch.map_or(ttl, |exptime| self.left_of(exptime, now));
