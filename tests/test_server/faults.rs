@@ -1,9 +1,13 @@
 //! Each kind of fault, and when it strikes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use caskade::memcached::TestServer;
+use caskade::ManualClock;
+use caskade::bytes::Store;
+use caskade::memcached::double::Double;
 use caskade::memcached::test_server::{any, cmd, connects, reads, swaps};
+use caskade::memcached::{Config, Connection, Extension, Output, Service, TestServer};
 
 use crate::client::{Client, End, answer, packet};
 
@@ -290,16 +294,48 @@ fn connections_are_refused_in_many_ways() {
     let faults = server.faults();
     faults.on(connects()).nth(1).close();
     faults.on(connects()).nth(2).answer("ERROR Too many open connections\r\n");
+    faults.on(connects()).nth(2).hang_up();
     faults.on(connects()).nth(3).silence();
     first.ask(GET_K, HELLO);
     assert_eq!(Client::of(&server).rest(), (Vec::new(), End::Closed));
-    Client::of(&server).expect("ERROR Too many open connections\r\n");
+    let refusal = b"ERROR Too many open connections\r\n".to_vec();
+    assert_eq!(Client::of(&server).rest(), (refusal, End::Closed));
     let mut mute = Client::of(&server);
     mute.send(GET_K);
     server.wait_for(connects(), 4).unwrap();
     assert!(mute.is_silent());
     Client::of(&server).ask(GET_K, HELLO);
     assert!(mute.is_silent());
+}
+
+#[test]
+fn a_key_in_base64_is_meant_as_what_it_stands_for() {
+    let (server, mut client) = scene();
+    server.faults().on(cmd("mg").key("k")).once().evict();
+    client.ask("mg aw== b v\r\n", "EN\r\n");
+    assert_eq!(server.log().last().unwrap().keys, ["k"]);
+}
+
+#[test]
+fn a_command_of_ones_own_may_change_faults() {
+    struct Control(Double);
+
+    impl Extension for Control {
+        fn command(&self, words: &[&[u8]], out: &mut Output) -> bool {
+            self.0.faults().on(cmd("version")).error("no");
+            out.push(self.0.log().count(&any()).to_string().as_bytes());
+            words == [b"fault"]
+        }
+    }
+
+    let double = Double::new(ManualClock::new());
+    let control = Arc::new(Control(double.clone()));
+    let service = Service::with_extension(Store::new(), Config::default(), control);
+    let mut layer = double.layer(service.store(), 0, 1);
+    let mut out = Output::new();
+    let mut connection = Connection::new(&service);
+    let _ = connection.feed_through(b"version\r\nfault\r\nversion\r\n", &mut out, &mut layer);
+    assert_eq!(out.to_vec(), b"VERSION 1.6.18\r\n1SERVER_ERROR no\r\n");
 }
 
 #[test]
