@@ -16,8 +16,8 @@ const HELLO: &str = "VALUE k 0 5\r\nhello\r\nEND\r\n";
 
 /// A server with an item, and a client of it.
 fn scene() -> (TestServer, Client) {
-    let server = TestServer::start().unwrap();
-    server.store().set("k", "hello", 0, 0).unwrap();
+    let server = TestServer::start().expect("a free port");
+    server.store().set("k", "hello", 0, 0).expect("there is room");
     let client = Client::of(&server);
     (server, client)
 }
@@ -115,16 +115,10 @@ fn silence_lasts_until_the_release() {
     server.wait_for(cmd("set"), 1).unwrap();
     assert!(client.is_silent());
     assert_eq!(server.log().count(&cmd("get")), 0, "what follows waits");
-    release_until(&server, || server.log().count(&cmd("get")) == 1);
+    assert!(server.wait_for_stalled(1));
+    server.release();
     client.expect(HELLO);
-}
-
-/// Releases until it has worked: the log knows of a request before its connection stalls.
-fn release_until(server: &TestServer, mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        server.release();
-        std::thread::yield_now();
-    }
+    assert!(server.wait_for_stalled(0));
 }
 
 #[test]
@@ -133,7 +127,8 @@ fn an_answer_stalls_in_the_middle_of_the_value() {
     server.faults().on(cmd("get")).once().stall_mid_value();
     client.ask(GET_K, "VALUE k 0 5\r\nhe");
     assert!(client.is_silent());
-    release_until(&server, || !client.is_silent());
+    assert!(server.wait_for_stalled(1));
+    server.release();
     client.expect("llo\r\nEND\r\n");
 
     server.faults().on(cmd("get")).once().stall_after(7);
