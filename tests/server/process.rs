@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_caskade-server");
 
 /// A server that has said that it is ready. It is killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Server {
     /// Starts one on any free port, unless `switches` say otherwise.
-    pub fn start(switches: &[&str]) -> Self {
+    pub(crate) fn start(switches: &[&str]) -> Self {
         Self::start_with(switches, |_| {})
     }
 
-    pub fn start_with(switches: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn start_with(switches: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(PROGRAM);
         if !switches.iter().any(|switch| matches!(*switch, "-p" | "-s")) {
             command.args(["-p", "-1"]);
@@ -44,12 +44,12 @@ impl Server {
         Self { child, ready }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let port = self.ready["tcp"].as_u64().expect("it listens on TCP");
         u16::try_from(port).expect("a port")
     }
 
-    pub fn connect(&self) -> Peer<TcpStream> {
+    pub(crate) fn connect(&self) -> Peer<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("it accepts");
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
@@ -57,7 +57,7 @@ impl Server {
         Peer(BufReader::new(stream))
     }
 
-    pub fn connect_to_file(&self) -> Peer<UnixStream> {
+    pub(crate) fn connect_to_file(&self) -> Peer<UnixStream> {
         let path = self.ready["unix"].as_str().expect("it listens on a UNIX socket");
         let stream = UnixStream::connect(path).expect("it accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
@@ -66,7 +66,7 @@ impl Server {
     }
 
     /// Connects until there is a place, and has an answer to `version`.
-    pub fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
+    pub(crate) fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
         loop {
             let mut peer = self.connect();
             // Who is turned away may find the connection reset.
@@ -77,31 +77,35 @@ impl Server {
     }
 
     /// Tries to connect until the server no longer listens.
-    pub fn connect_is_refused(&self) -> bool {
+    pub(crate) fn connect_is_refused(&self) -> bool {
         while TcpStream::connect(("127.0.0.1", self.port())).is_ok() {}
         true
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn stdin(&mut self) -> ChildStdin {
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("piped")
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("piped")
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process"), signal).expect("it is ours");
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("it is ours")
     }
 
     /// How many bytes of memory the process has.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = fs::read_to_string(path).expect("it is alive");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
@@ -110,12 +114,12 @@ impl Server {
     }
 
     /// How many descriptors the process has open.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it is alive").count()
     }
 
     /// The number that `stats` gives for `name`.
-    pub fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         self.connect().stat(name)
     }
 }
@@ -128,7 +132,7 @@ impl Drop for Server {
 }
 
 /// Runs a server that is not to start, to its end.
-pub fn run(switches: &[&str]) -> Output {
+pub(crate) fn run(switches: &[&str]) -> Output {
     Command::new(PROGRAM)
         .args(switches)
         .stdin(Stdio::null())
@@ -137,7 +141,7 @@ pub fn run(switches: &[&str]) -> Output {
 }
 
 /// A place for a file that no other test uses.
-pub fn scratch_file(name: &str) -> PathBuf {
+pub(crate) fn scratch_file(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("{name}-{}-{number}", std::process::id());
@@ -145,15 +149,15 @@ pub fn scratch_file(name: &str) -> PathBuf {
 }
 
 /// A client.
-pub struct Peer<S>(pub BufReader<S>);
+pub(crate) struct Peer<S>(pub(crate) BufReader<S>);
 
 impl<S: Read + Write> Peer<S> {
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).expect("it reads");
     }
 
     /// The next line, without its end; empty if the connection has ended.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         self.try_line().expect("an answer in time")
     }
 
@@ -164,7 +168,7 @@ impl<S: Read + Write> Peer<S> {
     }
 
     /// The first line of the answer to a command.
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         self.try_ask(command).expect("an answer in time")
     }
 
@@ -173,7 +177,7 @@ impl<S: Read + Write> Peer<S> {
         self.try_line()
     }
 
-    pub fn set(&mut self, key: &str, value: &[u8]) {
+    pub(crate) fn set(&mut self, key: &str, value: &[u8]) {
         let mut request = format!("set {key} 0 0 {}\r\n", value.len()).into_bytes();
         request.extend_from_slice(value);
         request.extend_from_slice(b"\r\n");
@@ -181,7 +185,7 @@ impl<S: Read + Write> Peer<S> {
         assert_eq!(self.line(), "STORED");
     }
 
-    pub fn get(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn get(&mut self, key: &str) -> Option<String> {
         if self.ask(&format!("get {key}")) == "END" {
             return None;
         }
@@ -190,7 +194,7 @@ impl<S: Read + Write> Peer<S> {
         Some(value)
     }
 
-    pub fn stat(&mut self, name: &str) -> u64 {
+    pub(crate) fn stat(&mut self, name: &str) -> u64 {
         let mut line = self.ask("stats");
         let mut found = None;
         while line != "END" {
@@ -204,8 +208,19 @@ impl<S: Read + Write> Peer<S> {
         found.unwrap_or_else(|| panic!("no number {name}"))
     }
 
+    /// The lines of JSON with which a command is answered.
+    pub(crate) fn list(&mut self, command: &str) -> Vec<Value> {
+        let mut values = Vec::new();
+        let mut line = self.ask(command);
+        while line != "END" {
+            values.push(serde_json::from_str(&line).expect("JSON"));
+            line = self.line();
+        }
+        values
+    }
+
     /// Reads to the end. A reset is an end as well.
-    pub fn rest(&mut self) -> String {
+    pub(crate) fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no end: {error}"),
