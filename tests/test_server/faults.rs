@@ -110,12 +110,10 @@ fn any_bytes_can_be_the_answer() {
 fn silence_lasts_until_the_release() {
     let (server, mut client) = scene();
     server.faults().on(cmd("set")).once().silence();
-    client.send("set k 0 0 1\r\nx\r\n");
-    client.send(GET_K);
-    server.wait_for(cmd("set"), 1).unwrap();
+    client.send("set k 0 0 1\r\nx\r\nget k\r\n");
+    assert!(server.wait_for_stalled(1));
     assert!(client.is_silent());
     assert_eq!(server.log().count(&cmd("get")), 0, "what follows waits");
-    assert!(server.wait_for_stalled(1));
     server.release();
     client.expect(HELLO);
     assert!(server.wait_for_stalled(0));
@@ -247,10 +245,13 @@ fn the_nth_swap_of_a_key_meets_a_conflict() {
     server.faults().force_conflict("k", 2);
     let stamp = client.stamp("k");
     assert_eq!(client.cas("k", "one", stamp), "STORED");
+    client.ask("touch k 60\r\n", "TOUCHED\r\n");
     let stamp = client.stamp("k");
+    let before = server.store().examine("k").unwrap();
     assert_eq!(client.cas("k", "two", stamp), "EXISTS");
     let item = server.store().examine("k").unwrap();
     assert_eq!(item.value, "one", "only the stamp has changed");
+    assert_eq!(item.expires, before.expires);
     assert_ne!(item.cas, stamp);
     let again = client.stamp("k");
     assert_eq!(client.cas("k", "two", again), "STORED");
