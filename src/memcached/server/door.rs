@@ -1,6 +1,7 @@
 //! Where clients come in: accepted, counted, handed to a worker.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::client::{Client, End, Patience};
+use super::comparing::Comparing;
 use super::control::Watched;
 use super::listening::{self, SocketFile, Sockets};
 use super::workers::Turns;
@@ -31,6 +33,8 @@ pub(super) struct House {
     /// A place for each connection that may be open.
     pub(super) slots: Arc<Semaphore>,
     pub(super) patience: Patience,
+    /// The server whose answers are compared with ours, if any.
+    pub(super) other: Option<SocketAddr>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) is_verbose: bool,
     /// Faults and a log, if there are to be.
@@ -159,6 +163,11 @@ impl House {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let connection = Connection::new(&self.service);
+        if let Some(address) = self.other {
+            let comparing = Comparing::with(address);
+            let client = Client::new(stream, connection, comparing, self.patience);
+            return Box::pin(self.talk_through(client)).await;
+        }
         let Some(double) = &self.double else {
             return self.talk_through(Client::new(stream, connection, (), self.patience)).await;
         };

@@ -99,6 +99,7 @@ fn house(
         slots: Arc::new(Semaphore::new(settings.connections as usize)),
         patience: Patience { idle: settings.idle_timeout, write: settings.write_timeout },
         stopped,
+        other: settings.other,
         is_verbose: settings.verbosity > 1,
         #[cfg(feature = "tls")]
         tls: settings.certificate.as_ref().map(super::tls::acceptor).transpose()?,
