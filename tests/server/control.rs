@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::process::Server;
+use crate::process::{Server, until};
 
 #[test]
 fn without_control_the_verbs_are_unknown() {
@@ -150,12 +150,12 @@ fn who_is_met_with_silence_is_let_go() {
     assert_eq!(other.ask(r#"caskade fault {"on":{"command":"get"},"fault":"silence"}"#), "OK");
     let mut silent = server.connect();
     silent.send(b"get k\r\n");
-    while other.list(r#"caskade log {"command":"get"}"#).is_empty() {}
+    until("the get has come", || other.list(r#"caskade log {"command":"get"}"#).len() == 1);
     drop(silent);
-    while other.stat("curr_connections") > 1 {}
+    until("the client is gone", || other.stat("curr_connections") == 1);
     let mut silent = server.connect();
     silent.send(b"get k\r\n");
-    while other.list(r#"caskade log {"command":"get"}"#).len() < 2 {}
+    until("the get has come", || other.list(r#"caskade log {"command":"get"}"#).len() == 2);
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(silent.rest(), "");
     assert_eq!(server.wait().code(), Some(0));

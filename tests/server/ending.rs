@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::process::{Server, scratch_file};
+use crate::process::{Server, scratch_file, until};
 
 /// Many clients ask, and then the signal comes: every one of them has its answers.
 ///
@@ -36,6 +36,28 @@ fn interrupted_it_answers_what_was_asked() {
 }
 
 #[test]
+fn who_reads_late_has_all_answers() {
+    let path = scratch_file("late");
+    let mut server = Server::start(&["-s", path.to_str().expect("text"), "-t", "1"]);
+    let mut peer = server.connect_to_file();
+    let value = "x".repeat(1_000_000);
+    peer.set("k", value.as_bytes());
+    peer.send("get k\r\n".repeat(20).as_bytes());
+    let first = peer.line();
+    // The second does not fit into the socket, so the others have not been looked at.
+    server.signal(Signal::TERM);
+    until("nobody listens", || !path.exists());
+    for number in 0..20 {
+        let header = if number == 0 { first.clone() } else { peer.line() };
+        assert_eq!(header, "VALUE k 0 1000000", "{number}");
+        assert!(peer.line() == value);
+        assert_eq!(peer.line(), "END");
+    }
+    assert_eq!(peer.rest(), "");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn it_ends_with_its_standard_input_if_asked() {
     let mut server = Server::start(&["--exit-with-stdin"]);
     let mut peer = server.connect_when_there_is_room();
@@ -65,7 +87,7 @@ fn who_does_not_read_does_not_keep_it_when_told_twice() {
     // Its answers are on their way when the first of them is.
     let _ = peer.line();
     server.signal(Signal::TERM);
-    assert!(server.connect_is_refused());
+    server.connect_until_refused();
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
 }

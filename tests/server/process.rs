@@ -9,6 +9,7 @@ use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Output, 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use caskade::{Clock, SystemClock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -67,19 +68,20 @@ impl Server {
 
     /// Connects until there is a place, and has an answer to `version`.
     pub(crate) fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
-        loop {
+        let mut found = None;
+        until("there is a place", || {
             let mut peer = self.connect();
             // Who is turned away may find the connection reset.
-            if peer.try_ask("version").is_ok_and(|answer| answer.starts_with("VERSION")) {
-                return peer;
-            }
-        }
+            let answer = peer.try_ask("version");
+            found = Some(peer);
+            answer.is_ok_and(|answer| answer.starts_with("VERSION"))
+        });
+        found.expect("it was found")
     }
 
     /// Tries to connect until the server no longer listens.
-    pub(crate) fn connect_is_refused(&self) -> bool {
-        while TcpStream::connect(("127.0.0.1", self.port())).is_ok() {}
-        true
+    pub(crate) fn connect_until_refused(&self) {
+        until("nobody listens", || TcpStream::connect(("127.0.0.1", self.port())).is_err());
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -101,7 +103,12 @@ impl Server {
 
     /// Waits for the process to end by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("it is ours")
+        let mut status = None;
+        until("it has ended", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        status.expect("it has ended")
     }
 
     /// How many bytes of memory the process has.
@@ -138,6 +145,15 @@ pub(crate) fn run(switches: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the program is there")
+}
+
+/// Tries until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = SystemClock.now();
+    while !is_so() {
+        assert!(SystemClock.now() - start < PATIENCE, "not in time: {what}");
+        std::thread::yield_now();
+    }
 }
 
 /// A place for a file that no other test uses.
