@@ -146,6 +146,12 @@ impl Item {
         if self.marks() & FETCHED == 0 {
             self.mark(FETCHED);
         }
+        self.note_time(now);
+    }
+
+    /// Notes a use that is no read.
+    #[inline]
+    pub(super) fn note_time(&self, now: u32) {
         if self.used() != now {
             self.used.store(now, Ordering::Relaxed);
         }

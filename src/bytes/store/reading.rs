@@ -189,7 +189,11 @@ impl Store {
                     .stamped(fetch.stamp)
                     .with_binary_key(fetch.binary_key)
                     .marked_won();
-                return Revision::Put(item, self.expiry(fetch.touch.unwrap_or(exptime)));
+                if !fetch.quietly {
+                    item.note_use(now);
+                }
+                let exptime = fetch.touch.filter(|_| fetch.touch_new).unwrap_or(exptime);
+                return Revision::Put(item, self.expiry(exptime));
             };
             fetched = Some(self.look(&present, fetch, now));
             fetch.touch.map_or(Revision::Keep, |exptime| Revision::Touch(self.expiry(exptime)))
@@ -209,11 +213,12 @@ impl Store {
     fn look(&self, present: &Present<'_, Item>, fetch: Fetch, now: u32) -> Fetched {
         let item = present.value;
         let left = Calendar::left(present.expires, now);
-        let claims = left.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let left_after = match fetch.touch {
             Some(exptime) => self.left_of(exptime, now),
             None => left,
         };
+        let judged = if fetch.recache_touched { left_after } else { left };
+        let claims = judged.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let metadata = Metadata {
             ttl: left,
             ttl_after: left_after,

@@ -316,7 +316,7 @@ impl Store {
         };
         let old = present.value;
         if put.mode == Mode::Add {
-            old.note_use(now);
+            old.note_time(now);
             return Err(Reason::Exists);
         }
         let current = old.cas(Some(present.cas));

@@ -27,6 +27,7 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
         vivify: flags.vivify,
         initial: flags.initial,
         touch: flags.exptime,
+        touch_new: flags.has_in_order(b'N', b'T'),
         cas: flags.cas.map(|cas| comparable(cas, state)),
         stamp: flags.stamp,
     };
@@ -83,7 +84,7 @@ fn push_counted(
         match flag[0] {
             b'c' => push_flag(b" c", state.shown(counted.cas), out),
             b't' => push_ttl(ttl, out),
-            b'T' if !counted.is_new => ttl = counted.ttl_after,
+            b'T' => ttl = counted.ttl_after,
             b'N' if counted.is_new => ttl = counted.ttl,
             b'k' => key.push(out),
             b'O' => push_opaque(flag, out),

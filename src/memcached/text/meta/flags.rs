@@ -126,6 +126,13 @@ impl<'b> Flags<'b> {
         letters.iter().any(|&letter| self.has(letter))
     }
 
+    /// Whether both flags are there, and in this order.
+    #[inline]
+    pub(super) fn has_in_order(&self, first: u8, second: u8) -> bool {
+        let mut letters = self.words.map(|word| word[0]).filter(|l| [first, second].contains(l));
+        self.has(first) && self.has(second) && letters.next() == Some(first)
+    }
+
     /// The flags in the order in which they came.
     #[inline]
     pub(super) fn words(&self) -> Words<'b> {

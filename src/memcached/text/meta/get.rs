@@ -21,10 +21,12 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
         quietly: flags.has(b'u'),
         touch: flags.exptime,
         vivify: flags.vivify,
+        touch_new: flags.has_in_order(b'N', b'T'),
         stamp: flags.stamp,
         recache: flags.recache,
+        recache_touched: flags.has_in_order(b'T', b'R'),
         metadata: flags.has_any(b"htl"),
-        binary_key: key.is_binary,
+        // What this makes is not marked as one with a key in base64.
         ..Fetch::default()
     };
     let fetched = state.service.store().fetch(&key.bytes, fetch);
