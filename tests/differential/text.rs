@@ -592,6 +592,8 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
             }
             if let Some(encoded) = binary_key {
                 key = encoded.as_bytes().to_vec();
+                // Which of two faults it names is memcached's own affair.
+                flags.retain(|(row, _)| !row.ends_with('…'));
                 flags.push(("b".to_owned(), Word::new("b")));
             }
             if unique {
@@ -600,8 +602,8 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
             }
             if command == "mg" {
                 dismiss_negative_times(&mut flags);
-                dismiss_long_opaques(&mut flags);
             }
+            dismiss_long_opaques(&mut flags);
             let mut words = vec![Word::new(command), Word::new(key)];
             if command == "ms" {
                 words.push(announced(&value, &data_slip));
@@ -633,14 +635,17 @@ fn dismiss_negative_times(flags: &mut Vec<(String, Word)>) {
     }
 }
 
-/// memcached finds that an opaque is too long when it has done half of what it was asked for. That is
-/// not copied, so there is nothing to do.
+/// memcached finds that an opaque is too long when it has done half of what it was asked for, or has
+/// found something else. That is not copied, so there is nothing else.
 fn dismiss_long_opaques(flags: &mut Vec<(String, Word)>) {
-    if flags.iter().any(|(row, _)| row.starts_with(['N', 'T'])) {
-        flags.retain(|(_, word)| {
-            !matches!(&word.0[..], [Part::Bytes(b)] if b.starts_with(b"O") && b.len() > 32)
-        });
+    if flags.iter().any(|(_, word)| is_long_opaque(word)) {
+        flags
+            .retain(|(row, word)| is_long_opaque(word) || (row.len() == 1 && "vskq".contains(row)));
     }
+}
+
+fn is_long_opaque(word: &Word) -> bool {
+    matches!(&word.0[..], [Part::Bytes(bytes)] if bytes.starts_with(b"O") && bytes.len() > 32)
 }
 
 /// A request of the meta commands. `mn` is not among them: it is what ends each batch.
