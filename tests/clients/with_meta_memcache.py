@@ -1,8 +1,11 @@
 """meta-memcache: the meta commands alone, with leases."""
 
+import os
+
 import check
-from check import equal, holds
+from check import equal, holds, raises
 from meta_memcache import CacheClient, Key, ServerAddress
+from meta_memcache.errors import MemcacheServerError
 from meta_memcache.configuration import (
     LeasePolicy,
     RecachePolicy,
@@ -48,10 +51,10 @@ equal(client.multi_get(names), {name: None for name in names})
 
 # Counters.
 equal(client.delta(Key("n"), 5), False)
-equal(client.delta_initial_value(Key("n"), 5, initial_value=10, ttl=100), True)
+equal(client.delta_initialize(Key("n"), 5, initial_value=10, initial_ttl=100), True)
 equal(client.delta_and_get(Key("n"), 5), 15)
 equal(client.delta_and_get(Key("n"), -6), 9)
-equal(client.delta_initial_value_and_get(Key("n"), 1, initial_value=0, ttl=100), 10)
+equal(client.delta_initialize_and_get(Key("n"), 1, initial_value=0, initial_ttl=100), 10)
 equal(client.delta(Key("n"), -100), True)
 equal(client.delta_and_get(Key("n"), 0), 0)
 
@@ -82,7 +85,8 @@ equal(client.get(Key("stale"), recache_policy=recache), "new")
 
 # Refusals.
 equal(client.set(Key("big"), b"small", ttl=100), True)
-equal(client.set(Key("big"), b"x" * (1024 * 1024), ttl=100), False)
+# It would compress others.
+raises(MemcacheServerError, client.set, Key("big"), os.urandom(1024 * 1024), ttl=100)
 equal(client.get(Key("big")), None)
 equal(client.delete(Key("k")), True)
 equal(client.delete(Key("k")), False)
