@@ -598,10 +598,15 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
                 let mut seen = BTreeSet::new();
                 flags.retain(|(row, _)| seen.insert(row.as_bytes()[0]));
             }
-            if command == "mg" {
-                dismiss_negative_times(&mut flags);
-                dismiss_long_opaques(&mut flags);
+            // Of two faults, which it names is memcached's own affair.
+            let mut is_faulty = flags.iter().any(|(row, _)| row == "b");
+            flags
+                .retain(|(row, _)| !row.ends_with('…') || !std::mem::replace(&mut is_faulty, true));
+            if command == "ma" {
+                dismiss_times_of_growing(&mut flags);
             }
+            dismiss_negative_times(&mut flags);
+            dismiss_long_opaques(&mut flags);
             let mut words = vec![Word::new(command), Word::new(key)];
             if command == "ms" {
                 words.push(announced(&value, &data_slip));
@@ -622,25 +627,39 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
         .boxed()
 }
 
-/// memcached shows the time that is left after `T-1` as a huge number, for it forgets the sign.
-/// That is not copied, so it is not asked.
-fn dismiss_negative_times(flags: &mut Vec<(String, Word)>) {
-    if flags.iter().any(|(row, _)| row == "t") {
-        flags.retain(|(row, word)| {
-            !(row.starts_with('T')
-                && matches!(&word.0[..], [Part::Bytes(b)] if b == b"T-1" || b == b"T2147483648"))
-        });
+/// When a number becomes longer, memcached gives the new expiry time to the item that it has just
+/// replaced. That is not copied; downwards no number becomes longer.
+fn dismiss_times_of_growing(flags: &mut Vec<(String, Word)>) {
+    const DOWN: [&[u8]; 2] = [b"MD", b"M-"];
+    let is_down = |word: &Word| matches!(&word.0[..], [Part::Bytes(b)] if DOWN.contains(&&b[..]));
+    if !flags.iter().any(|(_, word)| is_down(word)) {
+        flags.retain(|(row, _)| !row.starts_with('T'));
     }
 }
 
-/// memcached finds that an opaque is too long when it has done half of what it was asked for. That is
-/// not copied, so there is nothing to do.
-fn dismiss_long_opaques(flags: &mut Vec<(String, Word)>) {
-    if flags.iter().any(|(row, _)| row.starts_with(['N', 'T'])) {
-        flags.retain(|(_, word)| {
-            !matches!(&word.0[..], [Part::Bytes(b)] if b.starts_with(b"O") && b.len() > 32)
-        });
+/// memcached shows the time that is left after `T-1`, and the like, as a huge number, for it forgets
+/// the sign.
+/// That is not copied, so it is not asked.
+fn dismiss_negative_times(flags: &mut Vec<(String, Word)>) {
+    const PAST: [&[u8]; 4] = [b"T-1", b"T2147483648", b"T2592001", b"N-1"];
+    if flags.iter().any(|(row, _)| row == "t") {
+        flags.retain(
+            |(_, word)| !matches!(&word.0[..], [Part::Bytes(bytes)] if PAST.contains(&&bytes[..])),
+        );
     }
+}
+
+/// memcached finds that an opaque is too long when it has done half of what it was asked for, or has
+/// found something else. That is not copied, so there is nothing else.
+fn dismiss_long_opaques(flags: &mut Vec<(String, Word)>) {
+    if flags.iter().any(|(_, word)| is_long_opaque(word)) {
+        flags
+            .retain(|(row, word)| is_long_opaque(word) || (row.len() == 1 && "vskq".contains(row)));
+    }
+}
+
+fn is_long_opaque(word: &Word) -> bool {
+    matches!(&word.0[..], [Part::Bytes(bytes)] if bytes.starts_with(b"O") && bytes.len() > 32)
 }
 
 /// A request of the meta commands. `mn` is not among them: it is what ends each batch.

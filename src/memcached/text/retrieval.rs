@@ -17,6 +17,7 @@ pub(super) fn get(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &m
     let State { service, tally, .. } = state;
     let stamps = Stamps { are_shown: shows_stamp, are_real: service.config().cas };
     let details = &service.stats().details;
+    let begin = out.len();
     let mut look = |key: &[u8], item: Option<View<'_>>| {
         let is_hit = item.is_some();
         tally.cmd_get += 1;
@@ -26,16 +27,19 @@ pub(super) fn get(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &m
             push_item(key, item, stamps, out);
         }
     };
-    // A key that is too long is found before anything is answered: then the error is all.
+    let is_good = |key: &&[u8]| key.len() <= MAX_KEY;
     let looked = match rest.next() {
         None => service.store().read(first, |item| look(first, Some(item))).map(|found| {
             if found.is_none() {
                 look(first, None);
             }
         }),
-        Some(_) => service.store().read_many(keys, look),
+        Some(_) => service.store().read_many(keys.take_while(is_good), look),
     };
-    out.push(if looked.is_ok() { END } else { BAD_LINE });
+    if looked.is_err() || !{ keys }.all(|key| is_good(&key)) {
+        return fail(begin, BAD_LINE, out);
+    }
+    out.push(END);
 }
 
 /// The same, with a new expiry time for each.

@@ -140,6 +140,13 @@ impl<'b> Flags<'b> {
         Some(if last.is_some_and(|word| word[0] == b'T') { touch } else { vivify })
     }
 
+    /// Whether both flags are there, and in this order.
+    #[inline]
+    pub(super) fn has_in_order(&self, first: u8, second: u8) -> bool {
+        let mut letters = self.words.map(|word| word[0]).filter(|l| [first, second].contains(l));
+        self.has(first) && self.has(second) && letters.next() == Some(first)
+    }
+
     /// The flags in the order in which they came.
     #[inline]
     pub(super) fn words(&self) -> Words<'b> {
