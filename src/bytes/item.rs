@@ -160,6 +160,12 @@ impl Item {
         if self.marks() & FETCHED == 0 {
             self.mark(FETCHED);
         }
+        self.note_time(now);
+    }
+
+    /// Notes something that is as good as a use but shows nobody the value.
+    #[inline]
+    pub(super) fn note_time(&self, now: u32) {
         if self.used() != now {
             self.used.store(now, Ordering::Relaxed);
         }

@@ -267,9 +267,6 @@ impl Model {
             return Answer::Stored;
         };
         if put.mode == Mode::Add {
-            if !self.is_locked(&old) {
-                self.items.get_mut(&key).expect("it is there").fetched = true;
-            }
             return Answer::Exists;
         }
         let opens = put.cas.is_some() && old.lock.map(|lock| lock.token) == put.cas;
@@ -311,14 +308,14 @@ impl Model {
                 value: Vec::new(),
                 flags: 0,
                 cas: 0,
-                end: self.end(fetch.touch.unwrap_or(exptime)),
+                end: self.end(exptime),
                 stale: false,
                 won: true,
                 fetched: false,
                 lock: None,
             };
             let seen = self.seen(&item);
-            self.items.insert(key, item);
+            self.items.insert(key, Item { fetched: true, ..item });
             return Answer::Fetched { seen, ttl, stale: false, role: Role::Won, fetched: false };
         };
         if self.is_locked(&item) && fetch.touch.is_some() {
@@ -328,6 +325,8 @@ impl Model {
         let claims = ttl.zip(fetch.recache).is_some_and(|(ttl, n)| (ttl as i64) < n);
         let role = match item.won {
             true => Role::Taken,
+            // Who cannot write cannot fill.
+            false if self.is_locked(&item) => Role::None,
             false if item.stale || claims => Role::Won,
             false => Role::None,
         };
@@ -413,6 +412,9 @@ impl Model {
         };
         if self.is_locked(&old) {
             return Answer::Locked;
+        }
+        if old.value.is_empty() {
+            return Answer::NotNumeric;
         }
         if cas.is_some_and(|cas| cas != 0 && cas != old.cas) {
             return Answer::Changed;

@@ -23,8 +23,8 @@ pub(crate) enum End {
 impl Client {
     pub(crate) fn of(server: &TestServer) -> Self {
         let stream = TcpStream::connect(server.addr()).expect("the server is there");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).expect("it works");
+        stream.set_nodelay(true).expect("it works");
         Self { stream }
     }
 
@@ -79,14 +79,14 @@ impl Client {
 
     /// Whether nothing has come that was not taken, and the connection is open.
     pub(crate) fn is_silent(&mut self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
+        self.stream.set_nonblocking(true).expect("it works");
         let read = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
+        self.stream.set_nonblocking(false).expect("it works");
         read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     pub(crate) fn stop_sending(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.shutdown(Shutdown::Write).expect("it works");
     }
 
     /// Stores text, and insists that it is stored.
@@ -100,8 +100,8 @@ impl Client {
     pub(crate) fn stamp(&mut self, key: &str) -> u64 {
         let head = self.line(format!("gets {key}\r\n"));
         let mut words = head.split(' ').skip(3);
-        let len: usize = words.next().expect("a hit").parse().unwrap();
-        let stamp = words.next().expect("a stamp").parse().unwrap();
+        let len: usize = words.next().expect("a hit").parse().expect("it works");
+        let stamp = words.next().expect("a stamp").parse().expect("it works");
         self.take(len + "\r\nEND\r\n".len());
         stamp
     }
@@ -116,10 +116,10 @@ impl Client {
 pub(crate) fn packet(opcode: u8, key: &str, extras: &[u8], value: &[u8], cas: u64) -> Vec<u8> {
     let body = extras.len() + key.len() + value.len();
     let mut packet = vec![0x80, opcode];
-    packet.extend(u16::try_from(key.len()).unwrap().to_be_bytes());
-    packet.push(u8::try_from(extras.len()).unwrap());
+    packet.extend(u16::try_from(key.len()).expect("it works").to_be_bytes());
+    packet.push(u8::try_from(extras.len()).expect("it works"));
     packet.extend([0; 3]);
-    packet.extend(u32::try_from(body).unwrap().to_be_bytes());
+    packet.extend(u32::try_from(body).expect("it works").to_be_bytes());
     packet.extend(*b"opaq");
     packet.extend(cas.to_be_bytes());
     packet.extend_from_slice(extras);
@@ -133,9 +133,9 @@ pub(crate) fn answer(client: &mut Client) -> (u16, [u8; 4], u64, Vec<u8>) {
     let header = client.take(24);
     assert_eq!(header[0], 0x81);
     let field = |from: usize, len: usize| &header[from..from + len];
-    let len = u32::from_be_bytes(field(8, 4).try_into().unwrap());
+    let len = u32::from_be_bytes(field(8, 4).try_into().expect("it works"));
     let body = client.take(len as usize);
-    let status = u16::from_be_bytes(field(6, 2).try_into().unwrap());
-    let cas = u64::from_be_bytes(field(16, 8).try_into().unwrap());
-    (status, field(12, 4).try_into().unwrap(), cas, body)
+    let status = u16::from_be_bytes(field(6, 2).try_into().expect("it works"));
+    let cas = u64::from_be_bytes(field(16, 8).try_into().expect("it works"));
+    (status, field(12, 4).try_into().expect("it works"), cas, body)
 }

@@ -41,6 +41,12 @@ fn a_snapshot_comes_back_with_its_stamps() {
     client.set("kept", "2");
     client.ask("delete gone\r\n", "DELETED\r\n");
     client.ask("touch dying 200\r\n", "TOUCHED\r\n");
+    server.store().set("flagged", "x", 1, 0).unwrap();
+    let flagged = server.snapshot();
+    server.store().set("flagged", "x", 2, 0).unwrap();
+    let text = flagged.diff(&server.snapshot()).to_string();
+    assert!(text.starts_with("~ flagged: flags 1 -> 2, stamp "), "{text}");
+    assert!(server.store().evict("flagged"));
     client.set("new", "binary \x01");
     server.clock().advance(Duration::from_secs(10));
     let after = server.snapshot();

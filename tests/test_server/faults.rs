@@ -1,9 +1,13 @@
 //! Each kind of fault, and when it strikes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use caskade::memcached::TestServer;
+use caskade::ManualClock;
+use caskade::bytes::Store;
+use caskade::memcached::double::Double;
 use caskade::memcached::test_server::{any, cmd, connects, reads, swaps};
+use caskade::memcached::{Config, Connection, Extension, Output, Service, TestServer};
 
 use crate::client::{Client, End, answer, packet};
 
@@ -12,8 +16,8 @@ const HELLO: &str = "VALUE k 0 5\r\nhello\r\nEND\r\n";
 
 /// A server with an item, and a client of it.
 fn scene() -> (TestServer, Client) {
-    let server = TestServer::start().unwrap();
-    server.store().set("k", "hello", 0, 0).unwrap();
+    let server = TestServer::start().expect("a free port");
+    server.store().set("k", "hello", 0, 0).expect("there is room");
     let client = Client::of(&server);
     (server, client)
 }
@@ -106,21 +110,13 @@ fn any_bytes_can_be_the_answer() {
 fn silence_lasts_until_the_release() {
     let (server, mut client) = scene();
     server.faults().on(cmd("set")).once().silence();
-    client.send("set k 0 0 1\r\nx\r\n");
-    client.send(GET_K);
-    server.wait_for(cmd("set"), 1).unwrap();
+    client.send("set k 0 0 1\r\nx\r\nget k\r\n");
+    assert!(server.wait_for_stalled(1));
     assert!(client.is_silent());
     assert_eq!(server.log().count(&cmd("get")), 0, "what follows waits");
-    release_until(&server, || server.log().count(&cmd("get")) == 1);
+    server.release();
     client.expect(HELLO);
-}
-
-/// Releases until it has worked: the log knows of a request before its connection stalls.
-fn release_until(server: &TestServer, mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        server.release();
-        std::thread::yield_now();
-    }
+    assert!(server.wait_for_stalled(0));
 }
 
 #[test]
@@ -129,7 +125,8 @@ fn an_answer_stalls_in_the_middle_of_the_value() {
     server.faults().on(cmd("get")).once().stall_mid_value();
     client.ask(GET_K, "VALUE k 0 5\r\nhe");
     assert!(client.is_silent());
-    release_until(&server, || !client.is_silent());
+    assert!(server.wait_for_stalled(1));
+    server.release();
     client.expect("llo\r\nEND\r\n");
 
     server.faults().on(cmd("get")).once().stall_after(7);
@@ -248,10 +245,13 @@ fn the_nth_swap_of_a_key_meets_a_conflict() {
     server.faults().force_conflict("k", 2);
     let stamp = client.stamp("k");
     assert_eq!(client.cas("k", "one", stamp), "STORED");
+    client.ask("touch k 60\r\n", "TOUCHED\r\n");
     let stamp = client.stamp("k");
+    let before = server.store().examine("k").unwrap();
     assert_eq!(client.cas("k", "two", stamp), "EXISTS");
     let item = server.store().examine("k").unwrap();
     assert_eq!(item.value, "one", "only the stamp has changed");
+    assert_eq!(item.expires, before.expires);
     assert_ne!(item.cas, stamp);
     let again = client.stamp("k");
     assert_eq!(client.cas("k", "two", again), "STORED");
@@ -290,16 +290,48 @@ fn connections_are_refused_in_many_ways() {
     let faults = server.faults();
     faults.on(connects()).nth(1).close();
     faults.on(connects()).nth(2).answer("ERROR Too many open connections\r\n");
+    faults.on(connects()).nth(2).hang_up();
     faults.on(connects()).nth(3).silence();
     first.ask(GET_K, HELLO);
     assert_eq!(Client::of(&server).rest(), (Vec::new(), End::Closed));
-    Client::of(&server).expect("ERROR Too many open connections\r\n");
+    let refusal = b"ERROR Too many open connections\r\n".to_vec();
+    assert_eq!(Client::of(&server).rest(), (refusal, End::Closed));
     let mut mute = Client::of(&server);
     mute.send(GET_K);
     server.wait_for(connects(), 4).unwrap();
     assert!(mute.is_silent());
     Client::of(&server).ask(GET_K, HELLO);
     assert!(mute.is_silent());
+}
+
+#[test]
+fn a_key_in_base64_is_meant_as_what_it_stands_for() {
+    let (server, mut client) = scene();
+    server.faults().on(cmd("mg").key("k")).once().evict();
+    client.ask("mg aw== b v\r\n", "EN\r\n");
+    assert_eq!(server.log().last().unwrap().keys, ["k"]);
+}
+
+#[test]
+fn a_command_of_ones_own_may_change_faults() {
+    struct Control(Double);
+
+    impl Extension for Control {
+        fn command(&self, words: &[&[u8]], out: &mut Output) -> bool {
+            self.0.faults().on(cmd("version")).error("no");
+            out.push(self.0.log().count(&any()).to_string().as_bytes());
+            words == [b"fault"]
+        }
+    }
+
+    let double = Double::new(ManualClock::new());
+    let control = Arc::new(Control(double.clone()));
+    let service = Service::with_extension(Store::new(), Config::default(), control);
+    let mut layer = double.layer(service.store(), 0, 1);
+    let mut out = Output::new();
+    let mut connection = Connection::new(&service);
+    let _ = connection.feed_through(b"version\r\nfault\r\nversion\r\n", &mut out, &mut layer);
+    assert_eq!(out.to_vec(), b"VERSION 1.6.18\r\n1SERVER_ERROR no\r\n");
 }
 
 #[test]

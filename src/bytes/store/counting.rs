@@ -119,6 +119,10 @@ impl Store {
         now: u32,
     ) -> Verdict<(Counted, Item, Expiry)> {
         let old = present.value;
+        // Nothing is no number, whatever its stamp; of all else the stamp is looked at first.
+        if old.value.is_empty() {
+            return Err(Reason::NotNumeric);
+        }
         let current = old.cas(Some(present.cas));
         if count.cas.is_some_and(|seen| seen != 0 && seen != current) {
             return Err(Reason::Changed);
@@ -130,9 +134,12 @@ impl Store {
         };
         let value = decimal::format(number, old.value.len());
         let item = if value.len() == old.value.len() {
-            old.with_value(value) // In place, as it were: what the item is marked with stays.
+            // In place, as it were: what the item is marked with stays.
+            let item = old.with_value(value);
+            item.note_time(now);
+            item
         } else {
-            Item::new(value, old.flags, now).with_binary_key(old.has_binary_key())
+            Item::new(value, old.flags, now)
         };
         let ttl = Calendar::left(present.expires, now);
         let (ttl_after, expiry) = match count.touch {

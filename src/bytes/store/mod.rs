@@ -224,7 +224,7 @@ impl Store {
         &self,
         key: &[u8],
         opener: Opener,
-        change: impl FnOnce(Option<Present<'_, Item>>) -> Revision<Item>,
+        change: impl FnMut(Option<Present<'_, Item>>) -> Revision<Item>,
     ) -> Verdict<Updated> {
         let revised = self.inner.cache.store().revise(Key::new(key), opener, change);
         revised.map_err(|error| Reason::from(error.refusal()))

@@ -87,6 +87,7 @@ impl Delivery {
         match strike.fault {
             Fault::Close | Fault::LoseAck => self.end_at(0, Event::Close),
             Fault::Reset | Fault::LoseAckAndReset => self.end_at(0, Event::Reset),
+            Fault::HangUp => self.end_at(self.bytes.len(), Event::Close),
             Fault::Silence => self.end_at(0, Event::Stall),
             Fault::Truncate(place) => self.end_at(self.position(place, seen), Event::Close),
             Fault::Stall(place) => self.end_at(self.position(place, seen), Event::Stall),

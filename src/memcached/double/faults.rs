@@ -196,6 +196,11 @@ impl When {
         self.strike(Fault::Silence)
     }
 
+    /// Carried out and answered; then the connection is closed.
+    pub fn hang_up(self) -> Armed {
+        self.strike(Fault::HangUp)
+    }
+
     /// Carried out, but the connection is closed instead of an answer: the client cannot know.
     pub fn lose_ack(self) -> Armed {
         self.strike(Fault::LoseAck)

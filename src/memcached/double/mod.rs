@@ -340,7 +340,10 @@ impl Intercept for Layer {
         execute: &mut dyn FnMut(&mut Output) -> Flow,
         out: &mut Output,
     ) -> Flow {
-        let seen = Seen::new(request, self.node, self.connection);
+        let wire = Seen::new(request, self.node, self.connection);
+        let decoded = wire.decoded_key();
+        let keys = decoded.as_ref().map_or(wire.keys.clone(), |key| vec![&key[..]]);
+        let seen = Seen { keys, ..wire.clone() };
         let _turn = self.double.shared.turn.lock();
         let (mut strikes, number) = self.begin(&seen);
         let (answer, flow) = self.carry_out(&seen, number, &strikes, execute);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::matcher::{CONNECT, Kind};
@@ -46,7 +48,7 @@ pub struct Record {
     pub protocol: Protocol,
     /// The command's name, `connect` for a new connection, or `?` for what is no command.
     pub command: String,
-    /// The keys, in order.
+    /// The keys, in order; those that came in base64 decoded.
     pub keys: Vec<Bytes>,
     /// The stamp it depends on, if it does.
     pub cas: Option<u64>,
@@ -135,6 +137,14 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The key that a meta command names in base64, as what it stands for.
+    pub(super) fn decoded_key(&self) -> Option<Vec<u8>> {
+        if self.protocol != Protocol::Meta || self.flag(b'b').is_none() {
+            return None;
+        }
+        STANDARD.decode(self.keys.first()?).ok()
+    }
+
     /// A new connection.
     pub(super) fn connect(node: usize, connection: u64) -> Self {
         Self {
@@ -187,7 +197,7 @@ impl<'a> Seen<'a> {
     }
 
     fn is_read(&self) -> bool {
-        matches!(self.verb(), "get" | "gets" | "gat" | "gats" | "getk" | "gatk" | "mg")
+        matches!(self.verb(), "get" | "gets" | "gat" | "gats" | "bget" | "getk" | "gatk" | "mg")
             || self.is_lock()
     }
 

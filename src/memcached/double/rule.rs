@@ -34,6 +34,8 @@ pub enum Fault {
     Reset,
     /// Not carried out; nothing is answered, and the connection stays open.
     Silence,
+    /// Carried out and answered; then the connection is closed.
+    HangUp,
     /// Carried out; the connection is closed instead of an answer.
     LoseAck,
     /// Carried out; the connection is reset instead of an answer.
@@ -72,6 +74,7 @@ impl Fault {
             Self::Close => "close",
             Self::Reset => "reset",
             Self::Silence => "silence",
+            Self::HangUp => "hang_up",
             Self::LoseAck => "lose_ack",
             Self::LoseAckAndReset => "lose_ack_and_reset",
             Self::Truncate(_) => "truncate",

@@ -150,7 +150,7 @@ impl TestServerBuilder {
         self
     }
 
-    fn present_clock(&self) -> ManualClock {
+    pub(super) fn present_clock(&self) -> ManualClock {
         self.clock.clone().unwrap_or_default()
     }
 

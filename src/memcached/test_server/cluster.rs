@@ -31,6 +31,7 @@ use crate::time::ManualClock;
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<TestServer>,
+    clock: ManualClock,
     double: Double,
 }
 
@@ -47,7 +48,8 @@ impl Cluster {
     pub(super) fn build(builder: &TestServerBuilder, count: usize) -> io::Result<Self> {
         let double = builder.double();
         let nodes = (0..count).map(|node| builder.start_node(&double, node));
-        Ok(Self { nodes: nodes.collect::<io::Result<_>>()?, double })
+        let nodes = nodes.collect::<io::Result<_>>()?;
+        Ok(Self { nodes, clock: builder.present_clock(), double })
     }
 
     /// The nodes.
@@ -63,13 +65,9 @@ impl Cluster {
     }
 
     /// The clock of all nodes.
-    ///
-    /// # Panics
-    ///
-    /// If there is no node.
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
-        self.nodes[0].clock()
+        &self.clock
     }
 
     /// The faults of all nodes.

@@ -41,6 +41,8 @@ pub(super) struct Shared {
 struct State {
     is_stopping: bool,
     is_paused: bool,
+    /// How many connections stall.
+    stalled: usize,
     /// How often stalled connections were released.
     releases: u64,
     /// The number of the last connection.
@@ -143,11 +145,20 @@ impl Shared {
 
     /// Waits until there are `n` connections. Returns whether there are.
     pub(super) fn wait_for_connections(&self, n: usize, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.open.len() == n)
+    }
+
+    /// Waits until `n` connections stall. Returns whether they do.
+    pub(super) fn wait_for_stalled(&self, n: usize, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.stalled == n)
+    }
+
+    fn wait_until(&self, patience: Duration, is_so: impl Fn(&State) -> bool) -> bool {
         let end = SystemClock.now() + patience;
         let mut state = self.state.lock();
-        while state.open.len() != n {
+        while !is_so(&state) {
             if self.changed.wait_until(&mut state, end).timed_out() {
-                return state.open.len() == n;
+                return is_so(&state);
             }
         }
         true
@@ -303,11 +314,13 @@ impl<'s> Client<'s> {
     fn stall(&self) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         let releases = state.releases;
-        while state.releases == releases {
-            self.stay(&state)?;
+        state.stalled += 1;
+        self.shared.changed.notify_all();
+        while state.releases == releases && self.stay(&state).is_ok() {
             self.shared.changed.wait(&mut state);
         }
-        Ok(())
+        state.stalled -= 1;
+        self.stay(&state)
     }
 
     /// Waits while the server is paused.

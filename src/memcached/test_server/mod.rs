@@ -237,7 +237,35 @@ impl TestServer {
         self.shared.set_paused(false);
     }
 
+    /// Waits until exactly `n` connections stall, for at most [`PATIENCE`]. Returns whether they do.
+    ///
+    /// A client may have half of an answer, and the log the request, a moment before the connection
+    /// stalls.
+    #[must_use]
+    pub fn wait_for_stalled(&self, n: usize) -> bool {
+        self.shared.wait_for_stalled(n, PATIENCE)
+    }
+
     /// Lets the connections go on that stall at present: they write what is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::any;
+    /// use std::io::{Read, Write};
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.faults().on(any()).once().stall_after(4);
+    /// let mut client = TcpStream::connect(server.addr())?;
+    /// client.write_all(b"version\r\n")?;
+    /// assert!(server.wait_for_stalled(1));
+    /// // … does the program notice that it waits for too long? …
+    /// server.release();
+    /// client.read_exact(&mut [0; 16])?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn release(&self) {
         self.shared.release();
     }

@@ -24,7 +24,7 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
     let count = Count {
         down,
         delta: flags.delta,
-        vivify: flags.vivify,
+        vivify: flags.vivify_exptime(),
         initial: flags.initial,
         touch: flags.exptime,
         cas: flags.cas.map(|cas| comparable(cas, state)),
@@ -83,7 +83,7 @@ fn push_counted(
         match flag[0] {
             b'c' => push_flag(b" c", state.shown(counted.cas), out),
             b't' => push_ttl(ttl, out),
-            b'T' if !counted.is_new => ttl = counted.ttl_after,
+            b'T' => ttl = counted.ttl_after,
             b'N' if counted.is_new => ttl = counted.ttl,
             b'k' => key.push(out),
             b'O' => push_opaque(flag, out),

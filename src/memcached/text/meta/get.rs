@@ -20,11 +20,10 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
     let fetch = Fetch {
         quietly: flags.has(b'u'),
         touch: flags.exptime,
-        vivify: flags.vivify,
+        vivify: flags.vivify_exptime(),
         stamp: flags.stamp,
         recache: flags.recache,
         metadata: flags.has_any(b"htl"),
-        binary_key: key.is_binary,
         ..Fetch::default()
     };
     let fetched = state.service.store().fetch(&key.bytes, fetch);

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::flags::{Complaint, Flags};
+use super::flags::Flags;
 use crate::memcached::Output;
 
 /// Padding is needed; what its last letter carries beyond the last byte does not matter.
@@ -23,15 +23,13 @@ pub(in crate::memcached::text) struct Key<'b> {
 }
 
 impl<'b> Key<'b> {
-    /// The key that `word` names.
+    /// The key that `word` names, with these flags.
     #[inline]
-    pub(super) fn parse(word: &'b [u8], flags: &Flags<'_>) -> Result<Self, Complaint> {
-        if !flags.has(b'b') {
-            return Ok(Self { bytes: Cow::Borrowed(word), is_binary: false });
+    pub(super) fn new(word: &'b [u8], flags: &mut Flags<'_>) -> Self {
+        match flags.decoded_key.take() {
+            None => Self { bytes: Cow::Borrowed(word), is_binary: false },
+            Some(bytes) => Self { bytes: Cow::Owned(bytes), is_binary: true },
         }
-        let error = Complaint::of_flag(b"CLIENT_ERROR error decoding key\r\n");
-        let bytes = decoded(word).ok_or(error)?;
-        Ok(Self { bytes: Cow::Owned(bytes), is_binary: true })
     }
 
     /// Appends the flag k.
