@@ -4,16 +4,39 @@ use super::replies::{BAD_EXPTIME, BAD_LINE, BUSY, END, KEY_LOCKED, is_old, too_f
 use super::{MAX_KEY, Words, numbers};
 use crate::bytes::{Reason, View};
 use crate::memcached::Output;
-use crate::memcached::connection::State;
+use crate::memcached::connection::{OUTPUT_LIMIT, State};
 use crate::memcached::stats::Details;
+
+/// A line with more bytes of keys than this is answered in parts.
+const LONG: usize = 2048;
+/// So many keys are answered at once.
+const PART: usize = 256;
 
 /// Answers with the items there are.
 #[inline]
 pub(super) fn get(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &mut Output) {
-    let mut rest = keys;
-    let Some(first) = rest.next() else {
-        return out.push(too_few_words(state.service.config().compat));
+    if keys.len() > LONG && state.in_parts {
+        return get_in_parts(keys, shows_stamp, state, out);
+    }
+    let answer = match look_up(keys, shows_stamp, state, out) {
+        Some(true) => END,
+        Some(false) => BAD_LINE,
+        None => too_few_words(state.service.config().compat),
     };
+    out.push(answer);
+}
+
+/// Appends the items there are, or, if a key is too long, nothing: then false. The keys before it have
+/// been used all the same. `None` without a key.
+#[inline]
+fn look_up(
+    keys: Words<'_>,
+    shows_stamp: bool,
+    state: &mut State,
+    out: &mut Output,
+) -> Option<bool> {
+    let mut rest = keys;
+    let first = rest.next()?;
     let State { service, tally, .. } = state;
     let stamps = Stamps { are_shown: shows_stamp, are_real: service.config().cas };
     let details = &service.stats().details;
@@ -36,10 +59,34 @@ pub(super) fn get(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &m
         }),
         Some(_) => service.store().read_many(keys.take_while(is_good), look),
     };
-    if looked.is_err() || !{ keys }.all(|key| is_good(&key)) {
-        return fail(begin, BAD_LINE, out);
+    let is_all = looked.is_ok() && { keys }.all(|key| is_good(&key));
+    if !is_all {
+        out.truncate(begin);
     }
-    out.push(END);
+    Some(is_all)
+}
+
+/// As many items at a time as the client takes: who names half a million keys in a line would have all
+/// their items in memory otherwise.
+#[cold]
+fn get_in_parts(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &mut Output) {
+    if state.answered == 0 {
+        let (mut first, mut all) = (keys, keys);
+        if first.next().is_none() {
+            return out.push(too_few_words(state.service.config().compat));
+        }
+        if all.any(|key| key.len() > MAX_KEY) {
+            return out.push(BAD_LINE);
+        }
+    }
+    let mut rest = keys.after(std::mem::take(&mut state.answered));
+    while out.len() <= OUTPUT_LIMIT {
+        let part = rest.split_off(PART);
+        if look_up(part, shows_stamp, state, out).is_none() {
+            return out.push(END);
+        }
+    }
+    state.answered = keys.len() - rest.len();
 }
 
 /// The same, with a new expiry time for each.
