@@ -267,9 +267,6 @@ impl Model {
             return Answer::Stored;
         };
         if put.mode == Mode::Add {
-            if !self.is_locked(&old) {
-                self.items.get_mut(&key).expect("it is there").fetched = true;
-            }
             return Answer::Exists;
         }
         let opens = put.cas.is_some() && old.lock.map(|lock| lock.token) == put.cas;
@@ -314,7 +311,7 @@ impl Model {
                 end: self.end(fetch.touch.unwrap_or(exptime)),
                 stale: false,
                 won: true,
-                fetched: false,
+                fetched: true,
                 lock: None,
             };
             let seen = self.seen(&item);
@@ -414,7 +411,8 @@ impl Model {
         if self.is_locked(&old) {
             return Answer::Locked;
         }
-        if cas.is_some_and(|cas| cas != 0 && cas != old.cas) {
+        // Of what is empty no stamp is compared any more.
+        if !old.value.is_empty() && cas.is_some_and(|cas| cas != 0 && cas != old.cas) {
             return Answer::Changed;
         }
         let text = std::str::from_utf8(&old.value).unwrap_or("x");
