@@ -10,10 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-count=192000 # divisible by the batches of 16 and 64
+count=192000 # divisible by the batches of 16, 48 and 64
 ceilings=instructions.txt
 tolerance=5 # per cent, for newly recorded operations
-operations=(get get_with_cas session_get_64 visit_many_16 overwrite insert_new insert_full increment)
+operations=(get get_with_cas session_get_64 visit_many_16 overwrite insert_new insert_full increment
+    text_get text_multi_get text_set meta_get)
 
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 cargo build --quiet --release -p caskade-bench --bin instructions

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// any other of floor 4: together they are the public face. Elsewhere nothing goes sideways, but
 /// for the leaves of floor 0 that say so here. Floor 5 speaks to the world outside.
 const TABLE: &[(u8, &str, &[&str])] = &[
-    (5, "memcached", &["bytes", "stats", "sync"]),
+    (6, "bin", &[]),
+    (5, "memcached", &["bytes", "error", "stats", "sync", "time"]),
     (4, "builder", &["error", "expiry", "hash", "removal", "store", "time"]),
     (
         4,
@@ -72,6 +73,8 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("time.rs", "the wake-up timer and the manual clock wait in real time"),
             ("epoch/slots.rs", "a thread's number is claimed once in its life"),
+            ("memcached/double/mod.rs", "requests come one at a time, and tests wait for them"),
+            ("memcached/test_server/front.rs", "threads wait for a test to let them go on"),
         ],
     ),
     (
@@ -81,6 +84,10 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
             ("store/wait.rs", "a blocked caller parks its thread"),
             ("builder.rs", "counts the processors"),
             ("transaction.rs", "asks whether a panic is under way"),
+            ("memcached/server/stopping.rs", "waits for the end of the standard input"),
+            ("memcached/server/workers.rs", "a thread for each runtime"),
+            ("memcached/test_server/front.rs", "a thread accepts, and each connection has one"),
+            ("memcached/test_server/mod.rs", "asks whether a panic is under way"),
         ],
     ),
     (

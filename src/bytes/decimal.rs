@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 /// The number that `text` begins with.
 ///
-/// Blanks before it and a sign are allowed, and whatever follows a blank or a NUL behind it. A negative
-/// number is none, unless it lies so far below zero that it comes out positive modulo 2^64.
+/// Blanks before it and a sign are allowed, and whatever follows a blank or a NUL behind it. A
+/// negative number is none, unless it lies so far below zero that it comes out positive modulo 2^64.
 pub(super) fn parse(text: &[u8]) -> Option<u64> {
     let begin = text.iter().position(|&byte| !is_space(byte))?;
     let (is_negative, sign) = match text.get(begin) {

@@ -45,11 +45,14 @@ impl Calendar {
         }
         match self.end(exptime, Self::second(time)) {
             None => Expiry::Never,
-            Some(end) => {
-                let tick = Tick::from_raw(u64::from(end) * SECOND + 1);
-                tick.map_or(Expiry::Never, |tick| Expiry::At(time.instant(tick)))
-            }
+            Some(end) => Self::expiry_at(end, time),
         }
+    }
+
+    /// The deadline of an item that ends with the second `end`.
+    pub(super) fn expiry_at(end: u32, time: &TimeSource) -> Expiry {
+        let tick = Tick::from_raw(u64::from(end) * SECOND + 1);
+        tick.map_or(Expiry::Never, |tick| Expiry::At(time.instant(tick)))
     }
 
     /// How many seconds are left at `now` until `expires`.

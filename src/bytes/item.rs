@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use bytes::Bytes;
 
 use super::requests::{Hit, LOCKED, Put, Role};
+use super::store::ItemView;
 use crate::stamp::Cas;
 use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
@@ -60,6 +61,19 @@ impl Item {
     pub(super) fn new(value: Bytes, flags: u32, now: u32) -> Self {
         let (used, marks) = (AtomicU32::new(now), AtomicU8::new(0));
         Self { value, flags, used, stamp: 0, marks }
+    }
+
+    /// As it was looked at.
+    pub(super) fn restored(view: &ItemView, now: u32) -> Self {
+        let item = Self::new(view.value.clone(), view.flags, now).stamped(Some(view.cas));
+        for (is_set, mark) in
+            [(view.is_stale, STALE), (view.is_won, WON), (view.was_fetched, FETCHED)]
+        {
+            if is_set {
+                item.mark(mark);
+            }
+        }
+        item
     }
 
     /// What `put` asks to be stored.
@@ -149,7 +163,7 @@ impl Item {
         self.note_time(now);
     }
 
-    /// Notes a use that is no read.
+    /// Notes something that is as good as a use but shows nobody the value.
     #[inline]
     pub(super) fn note_time(&self, now: u32) {
         if self.used() != now {

@@ -36,4 +36,4 @@ pub use requests::{
     Count, Counted, Delete, Fetch, Fetched, Hit, LOCKED, Locked, Metadata, Mode, Put, Role, Stored,
     View,
 };
-pub use store::{MAX_KEY, Store};
+pub use store::{ItemView, MAX_KEY, Store};

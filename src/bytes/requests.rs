@@ -95,16 +95,12 @@ pub struct Fetch {
     pub plainly: bool,
     /// The new expiry time. The stamp stays.
     pub touch: Option<i64>,
-    /// It holds for an item that `vivify` makes as well.
-    pub touch_new: bool,
     /// Without an item, make an empty one that expires then, and win the right to fill it.
     pub vivify: Option<i64>,
     /// The stamp of an item that `vivify` makes.
     pub stamp: Option<u64>,
     /// Win the right to fill an item anew that has less than so many seconds to live.
     pub recache: Option<i64>,
-    /// What is left to live is taken from after `touch`.
-    pub recache_touched: bool,
     /// The caller wants [`Metadata`] of the item, which costs the stripe lock.
     pub metadata: bool,
     /// The key came in base64.
@@ -193,8 +189,6 @@ pub struct Count {
     pub initial: u64,
     /// The new expiry time of an item that is there.
     pub touch: Option<i64>,
-    /// It holds for an item that `vivify` makes as well.
-    pub touch_new: bool,
     /// Only if the item has this stamp.
     pub cas: Option<u64>,
     /// The new stamp.
@@ -210,7 +204,6 @@ impl Default for Count {
             vivify: None,
             initial: 0,
             touch: None,
-            touch_new: false,
             cas: None,
             stamp: None,
         }

@@ -509,10 +509,16 @@ where
     ///
     /// # Errors
     ///
-    /// The key comes back through [`WriteError::into_rejected`]; `change` was not called.
+    /// The key comes back through [`WriteError::into_rejected`]. Where `change` was not called:
     ///
     /// * [`Refusal::Locked`]: the key is locked.
     /// * [`Refusal::Reentrant`]: called from inside an update closure.
+    ///
+    /// `change` was called, and nothing came of it:
+    ///
+    /// * [`Refusal::TooHeavy`], [`Refusal::Full`]: what it wants stored does not fit.
+    /// * [`Refusal::Changed`], [`Refusal::Absent`]: in a cache bounded by weight, other stripes had to
+    ///   give room for it, and meanwhile somebody else has written the key or removed it.
     ///
     /// # Panics
     ///

@@ -30,6 +30,8 @@ pub struct Connection {
     state: State,
     /// What has come and is not a complete request yet.
     input: Vec<u8>,
+    /// How much of `input` is used.
+    begin: usize,
     /// How much of what comes next is to be thrown away.
     skip: u64,
     protocol: Option<Protocol>,
@@ -80,7 +82,7 @@ impl Connection {
             scanned: 0,
         };
         let protocol = service.config().protocol;
-        Self { state, input: Vec::new(), skip: 0, protocol, is_closed: false }
+        Self { state, input: Vec::new(), begin: 0, skip: 0, protocol, is_closed: false }
     }
 
     /// Takes what has come, carries out all requests that are complete, and appends the answers to
@@ -101,11 +103,12 @@ impl Connection {
         }
         let written = out.len();
         let mut held = std::mem::take(&mut self.input);
+        let begin = std::mem::take(&mut self.begin);
         let (flow, used) = if held.is_empty() {
             self.run(input, out, intercept)
         } else {
             held.extend_from_slice(input);
-            self.run(&held, out, intercept)
+            self.run(&held[begin..], out, intercept)
         };
         let tally = &mut self.state.tally;
         tally.bytes_read += input.len() as u64;
@@ -115,13 +118,13 @@ impl Connection {
         if held.is_empty() {
             held.extend_from_slice(&input[used..]);
         } else {
-            held.drain(..used);
-            if used > 0 {
-                held.shrink_to(HELD_LIMIT.max(held.len()));
-            }
+            self.begin = drop_used(&mut held, begin + used);
         }
-        self.is_closed = flow == Flow::Close;
-        self.input = if self.is_closed { Vec::new() } else { held };
+        self.input = held;
+        if flow == Flow::Close {
+            self.is_closed = true;
+            (self.input, self.begin) = (Vec::new(), 0);
+        }
         flow
     }
 
@@ -129,7 +132,7 @@ impl Connection {
     #[doc(hidden)]
     #[must_use]
     pub fn held(&self) -> usize {
-        self.input.len()
+        self.input.len() - self.begin
     }
 
     /// Carries out the requests at the front of `input`. Returns how much of it was used.
@@ -160,6 +163,9 @@ impl Connection {
             let taken = len.min(rest.len() as u64);
             used += taken as usize;
             self.skip = len - taken;
+            if flow == Flow::Write {
+                return (flow, used);
+            }
         }
     }
 
@@ -203,6 +209,17 @@ fn front(input: &[u8], len: u64) -> &[u8] {
     &input[..usize::try_from(len).map_or(input.len(), |len| len.min(input.len()))]
 }
 
+/// Drops the first `used` bytes, once they are so many that moving the others is worth it. Returns how
+/// many remain to be dropped.
+fn drop_used(held: &mut Vec<u8>, used: usize) -> usize {
+    if used <= held.len() / 2 {
+        return used;
+    }
+    held.drain(..used);
+    held.shrink_to(HELD_LIMIT.max(held.len()));
+    0
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         self.state.service.stats().connection_closed();
@@ -213,7 +230,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("protocol", &self.protocol)
-            .field("waiting", &self.input.len())
+            .field("waiting", &(self.input.len() - self.begin))
             .finish_non_exhaustive()
     }
 }

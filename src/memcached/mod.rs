@@ -50,15 +50,21 @@
 
 mod binary;
 mod connection;
+#[cfg(any(feature = "test-server", feature = "server"))]
+pub mod double;
 mod output;
 mod request;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
 mod stats;
+#[cfg(feature = "test-server")]
+pub mod test_server;
 mod text;
 
 pub use connection::{Connection, Flow};
 pub use output::{Event, Output};
 pub use request::{Intercept, Protocol, Request};
 pub use service::{Compat, Config, Extension, Service};
+#[cfg(feature = "test-server")]
+pub use test_server::TestServer;

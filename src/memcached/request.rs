@@ -4,6 +4,8 @@ use super::{Flow, Output};
 
 /// The protocol a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Protocol {
     /// The classic text commands.
     Text,
@@ -44,7 +46,8 @@ pub trait Intercept {
     /// Whether [`request`](Self::request) wants to be called at all.
     const IS_ACTIVE: bool = true;
 
-    /// A request has come in. `execute` carries it out and appends the answer.
+    /// A request has come in. `execute` carries it out and appends the answer. On [`Flow::Write`]
+    /// the requests behind it wait until the output is written, events included.
     fn request(
         &mut self,
         request: &Request<'_>,

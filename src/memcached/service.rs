@@ -45,6 +45,9 @@ pub struct Config {
     pub threads: u32,
     /// The port, shown by `stats settings`.
     pub port: u16,
+    /// After how many seconds in which nothing comes a server closes a connection, 0 for never; shown
+    /// by `stats`.
+    pub idle_timeout: u32,
     /// The only protocol that is spoken; `None` to tell by the first byte.
     pub protocol: Option<Protocol>,
 }
@@ -58,6 +61,7 @@ impl Default for Config {
             max_connections: 1024,
             threads: 4,
             port: 11211,
+            idle_timeout: 0,
             protocol: None,
         }
     }

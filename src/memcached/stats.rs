@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::connection::State;
 use crate::sync::Tally as Sum;
-use details::Details;
+pub(super) use details::Details;
 
 macro_rules! counters {
     ($($name:ident,)*) => {

@@ -201,6 +201,25 @@ where
         })
     }
 
+    /// Lets the key's lock lapse, as if its time had come. Returns whether it was locked.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn lapse<Q>(&self, key: &Q) -> Result<bool, Reentrant>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.locked(hash, |held, now| {
+            let entry = self.live(held, hash, is(key), now);
+            let Some(entry) = entry.filter(|entry| entry.locked_until().is_some()) else {
+                return Ok(false);
+            };
+            held.set_lock_deadline(entry.at, None);
+            held.tally.rare.locks_lapsed += 1;
+            held.waiters.turn(hash, now);
+            Ok(true)
+        })
+    }
+
     /// The place of an entry that is locked with `token`.
     fn opened_by<Q>(
         &self,

@@ -395,25 +395,31 @@ where
         key: K,
         change: impl FnOnce(Option<&V>) -> Update<V>,
     ) -> Result<Updated, WriteError<K>> {
-        self.revise(key, Opener::Nobody, |present| {
-            change(present.map(|present| present.value)).into()
+        let mut change = Some(change);
+        self.revise(key, Opener::Nobody, |present| match change.take() {
+            Some(change) => change(present.map(|present| present.value)).into(),
+            None => Revision::Refuse(
+                present
+                    .map_or(Refusal::Absent, |present| Refusal::Changed { current: present.cas }),
+            ),
         })
     }
 
     /// [`update`](Self::update) for a closure that sees stamp and deadline as well, may leave the
-    /// stamp as it is, and may come with what opens a lock.
+    /// stamp as it is, and may come with what opens a lock. It decides again if somebody else writes
+    /// while room is made for what it has decided on.
     pub(crate) fn revise(
         &self,
         key: K,
         opener: Opener,
-        change: impl FnOnce(Option<Present<'_, V>>) -> Revision<V>,
+        mut change: impl FnMut(Option<Present<'_, V>>) -> Revision<V>,
     ) -> Result<Updated, WriteError<K>> {
         let hash = self.hash(&key);
         // All stay outside the lock for the same reason as in `put`. The pin makes sure that a
         // read inside `change` nests and so does not run other garbage's drops under the lock.
         let mut key = Some(key);
-        let mut change = Some(change);
         let mut fresh = None;
+        let mut outdated = Vec::new();
         let mut decided = None;
         let _pin = epoch::pin();
         let outcome = self.with_share(hash, || {
@@ -424,32 +430,32 @@ where
                 };
                 let entry = self.live(held, hash, is_key, now);
                 let seen = entry.map(|entry| held.stamp(entry.at));
-                if let Some((then, expiry, weight)) = decided {
-                    // The stripe's share was too small, but is not any more.
-                    if let (true, Some(current)) = (then != seen, seen) {
-                        return Err(Refusal::Changed { current: Cas::issued(current) });
-                    }
-                    if then != seen {
-                        return Err(Refusal::Absent);
-                    }
-                    self.admit_opener(held, entry.as_ref(), opener, now)?;
-                    let new = (&mut fresh, weight);
-                    let stored = self.store(held, hash, entry.as_ref(), expiry, new, now);
-                    return Ok(stored.map(Updated::Stored));
-                }
                 self.admit_opener(held, entry.as_ref(), opener, now)?;
-                let change = change.take().expect("an update decides once");
+                if let Some((then, expiry, weight)) = decided.take() {
+                    // The stripe's share was too small, but is not any more.
+                    if then == seen {
+                        decided = Some((then, expiry, weight));
+                        let new = (&mut fresh, weight);
+                        let stored = self.store(held, hash, entry.as_ref(), expiry, new, now);
+                        return Ok(stored.map(Updated::Stored));
+                    }
+                    let (unused, value) = fresh.take().map(Fresh::into_parts).unzip();
+                    key = key.take().or(unused.flatten());
+                    outdated.extend(value);
+                }
                 let decision = match &entry {
                     Some(entry) => change(Some(Present {
                         value: &held.value(entry.at),
                         cas: Cas::issued(held.stamp(entry.at)),
                         expires: entry.expires,
                         is_opened: opener.opens(entry),
+                        is_locked: entry.locked_until().is_some(),
                     })),
                     None => change(None),
                 };
                 let (value, mut expiry) = match decision {
                     Revision::Put(value, expiry) => (value, expiry),
+                    Revision::Refuse(refusal) => return Err(refusal),
                     other => return Ok(Ok(self.revise_in_place(held, hash, entry, other, now))),
                 };
                 let owned = key.as_ref().expect("an update decides once");
@@ -511,7 +517,7 @@ where
                 held.restamp(entry.at, stamp, ends.shown);
                 self.note_ends(held, entry.at, ends);
             }
-            Revision::Put(..) | Revision::Keep => {}
+            Revision::Put(..) | Revision::Refuse(_) | Revision::Keep => {}
         }
         Updated::Kept(Some(Cas::issued(held.stamp(entry.at))))
     }
@@ -529,6 +535,7 @@ pub(crate) struct Present<'a, V> {
     pub(crate) expires: Option<Tick>,
     /// It was last locked with what the caller came with, and not written since.
     pub(crate) is_opened: bool,
+    pub(crate) is_locked: bool,
 }
 
 /// What opens a lock that [`Store::revise`] finds.
@@ -560,6 +567,8 @@ pub(crate) enum Revision<V> {
     Touch(Expiry),
     Remove,
     Keep,
+    /// The caller gets this for an answer.
+    Refuse(Refusal),
 }
 
 impl<V> From<Update<V>> for Revision<V> {

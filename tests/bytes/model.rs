@@ -308,14 +308,14 @@ impl Model {
                 value: Vec::new(),
                 flags: 0,
                 cas: 0,
-                end: self.end(fetch.touch.unwrap_or(exptime)),
+                end: self.end(exptime),
                 stale: false,
                 won: true,
-                fetched: true,
+                fetched: false,
                 lock: None,
             };
             let seen = self.seen(&item);
-            self.items.insert(key, item);
+            self.items.insert(key, Item { fetched: true, ..item });
             return Answer::Fetched { seen, ttl, stale: false, role: Role::Won, fetched: false };
         };
         if self.is_locked(&item) && fetch.touch.is_some() {
@@ -325,6 +325,8 @@ impl Model {
         let claims = ttl.zip(fetch.recache).is_some_and(|(ttl, n)| (ttl as i64) < n);
         let role = match item.won {
             true => Role::Taken,
+            // Who cannot write cannot fill.
+            false if self.is_locked(&item) => Role::None,
             false if item.stale || claims => Role::Won,
             false => Role::None,
         };
@@ -411,8 +413,10 @@ impl Model {
         if self.is_locked(&old) {
             return Answer::Locked;
         }
-        // Of what is empty no stamp is compared any more.
-        if !old.value.is_empty() && cas.is_some_and(|cas| cas != 0 && cas != old.cas) {
+        if old.value.is_empty() {
+            return Answer::NotNumeric;
+        }
+        if cas.is_some_and(|cas| cas != 0 && cas != old.cas) {
             return Answer::Changed;
         }
         let text = std::str::from_utf8(&old.value).unwrap_or("x");

@@ -445,3 +445,61 @@ fn of_many_readers_of_a_stale_item_exactly_one_wins() {
         assert_eq!(winners, 1);
     }
 }
+
+#[test]
+fn who_cannot_write_wins_no_right_to_fill() {
+    let store = Store::new();
+    store.set("k", "5", 0, 10).unwrap();
+    let _token = store.get_and_lock("k", Duration::ZERO).unwrap().token;
+    let early = Fetch { recache: Some(30), ..Fetch::default() };
+    assert_eq!(store.fetch("k", early).unwrap().unwrap().role, Role::None);
+    store.set("s", "5", 0, 0).unwrap();
+    store.remove("s", Delete { invalidate: true, ..Delete::default() }).unwrap();
+    let token = store.get_and_lock("s", Duration::ZERO).unwrap().token;
+    assert_eq!(store.fetch("s", Fetch::default()).unwrap().unwrap().role, Role::None);
+    store.unlock("s", token).unwrap();
+    assert_eq!(store.fetch("s", Fetch::default()).unwrap().unwrap().role, Role::Won);
+}
+
+#[test]
+fn what_counts_as_a_use() {
+    let (store, clock) = timed();
+    let fetch = Fetch { quietly: true, metadata: true, ..Fetch::default() };
+    let metadata = || store.fetch("n", fetch).unwrap().unwrap().metadata.unwrap();
+    store.set("n", "5", 0, 0).unwrap();
+    store.add("n", "6", 0, 0).unwrap_err();
+    assert!(!metadata().was_fetched);
+    clock.advance(5 * SECOND);
+    assert_eq!(metadata().idle, 5);
+    store.increment("n", 1).unwrap();
+    assert_eq!(metadata().idle, 0);
+    store.get("n").unwrap();
+    assert!(metadata().was_fetched);
+}
+
+/// Room for a value that is heavy comes from other stripes, and meanwhile others write.
+#[test]
+fn a_write_without_a_condition_never_fails_over_somebody_elses() {
+    let store = Store::builder().stripes(4).memory_limit(400_000).build().unwrap();
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..400 {
+                    let value = vec![b'x'; 50_000 + n * 7919 * (thread + 1) % 150_000];
+                    store.set("k", value, 0, 0).unwrap();
+                    if n % 3 == 0 {
+                        // The other one may have been faster.
+                        let _ = store.delete("k");
+                    }
+                }
+            });
+        }
+        for _ in 0..400 {
+            let appended = store.append("k", vec![b'y'; 60_000]);
+            let reason = appended.err().map(|refused| refused.reason());
+            assert!(matches!(reason, None | Some(Reason::Absent | Reason::TooLarge)), "{reason:?}");
+        }
+    });
+    store.validate();
+}

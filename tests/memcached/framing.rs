@@ -154,7 +154,7 @@ impl Intercept for &Witness {
         let Request { protocol, name, keys, cas, exptime, is_quiet, raw, .. } = request;
         let protocol = if *protocol == Protocol::Meta { "meta" } else { "text" };
         let keys: Vec<_> = keys.iter().map(|key| key.escape_ascii().to_string()).collect();
-        self.0.lock().unwrap().push(format!(
+        self.0.lock().expect("not poisoned").push(format!(
             "{protocol} {name} [{}] cas {cas:?} exptime {exptime:?} quiet {is_quiet} raw {}",
             keys.join(" "),
             raw.len(),

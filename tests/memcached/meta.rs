@@ -57,6 +57,8 @@ fn a_line_can_be_wrong_in_many_ways() {
             ("mg k Tx q", BAD_TOKEN),
             ("mg k Tx z", INVALID),
             ("mg k Jx Tx", BAD_TOKEN),
+            ("mg k Tx Fx", BAD_TOKEN),
+            ("mg k Fx Tx", BAD_TOKEN),
             ("ma k z", VAGUE),
             ("ma k Dx", VAGUE),
             ("ma k O<32>", LONG_OPAQUE),
@@ -125,7 +127,8 @@ fn uses_are_seen_from_before() {
             ("@3", ""),
             ("mg k h l u", "HD h0 l3"),
             ("mg k u", "HD"),
-            ("add k 0 0 1|x", "NOT_STORED"),
+            ("add k 0 0 1|x", "NOT_STORED"), // puts off its end, and shows nobody anything
+            ("mg k h l u", "HD h0 l0"),
             ("set k 0 0 1|x", "STORED"),
             ("@3", ""),
             ("mg k h l", "HD h0 l3"),
@@ -182,6 +185,13 @@ fn one_wins_the_right_to_fill() {
             ("mg k v N30", "VA 1|x"),
             ("mg new t N7", "HD t-1 W"),
             ("mg quiet q N7", "HD W"),
+            ("mg quiet h", "HD h1 Z"),
+            ("mg silent N7 u", "HD W"),
+            ("mg silent h", "HD h0 Z"),
+            ("mg first N50 T20 t", "HD t20 W"),
+            ("mg second T20 N50 t", "HD t50 W"),
+            ("ma third N50 T20 t", "HD t20"),
+            ("ma fourth T20 N50 t", "HD t50"),
             ("@7", ""),
             ("mg new", "EN"),
         ],
@@ -285,8 +295,14 @@ fn keys_may_come_in_base64() {
             ("mg YQ= b", BAD_KEY),
             ("ms !!! 2 b|hi", BAD_KEY),
             ("ma !!! b", VAGUE),
-            ("mg bmV3 b N5 k", "HD kbmV3 b W"),
-            ("mg new k", "HD kbmV3 b Z"),
+            ("mg bmV3 b N5 k", "HD knew W"), // mg does not remember it
+            ("mg new k", "HD knew Z"),
+            ("ms Zm9v 1 b MA|3", "HD"), // nor does what comes of an append
+            ("mg foo k", "HD kfoo"),
+            ("ms Zm9v 1 b|9", "HD"),
+            ("mg foo k", "HD kZm9v b"),
+            ("incr foo 1", "10"), // or of a counter that grows
+            ("mg foo k", "HD kfoo"),
             ("me !!! b", BAD),
         ],
     );
@@ -478,6 +494,8 @@ fn ma_counts() {
             ("ms text 3|abc", "HD"),
             ("ma text q", "CLIENT_ERROR cannot increment or decrement non-numeric value"),
             ("ma text C1", "EX"),
+            ("ms none 0|", "HD"),
+            ("ma none C1", "CLIENT_ERROR cannot increment or decrement non-numeric value"),
         ],
     );
     play(OLD, &[("ma k M", VAGUE), ("ma k Minc", VAGUE)]);

@@ -75,7 +75,7 @@ impl Stage {
     fn new(config: Config, build: &impl Fn(StoreBuilder) -> StoreBuilder) -> Self {
         let clock = ManualClock::new();
         let store = Store::builder().clock(clock.clone()).unix_start(BEGIN).stripes(1);
-        let service = Service::with(build(store).build().unwrap(), config);
+        let service = Service::with(build(store).build().expect("valid"), config);
         let connection = Connection::new(&service);
         Self { clock, service, connection, remembered: Vec::new() }
     }
@@ -114,7 +114,8 @@ impl Stage {
         if let Ok(seconds) = direction.parse() {
             self.clock.advance(Duration::from_secs(seconds));
         } else if let Some(key) = direction.strip_prefix("lock ") {
-            let locked = self.service.store().get_and_lock(key, Duration::from_secs(15)).unwrap();
+            let locked = self.service.store().get_and_lock(key, Duration::from_secs(15));
+            let locked = locked.expect("the key is there and not locked");
             self.remembered.push(locked.token.to_string());
         } else {
             return false;
@@ -167,7 +168,7 @@ impl Stage {
         for part in parts {
             let digits = answer.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let (number, rest) = answer.split_at(digits);
-            self.remembered.push(String::from_utf8(number.to_vec()).unwrap());
+            self.remembered.push(String::from_utf8_lossy(number).into());
             let Some(rest) = rest.strip_prefix(part) else { return false };
             if digits == 0 {
                 return false;

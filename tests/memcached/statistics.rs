@@ -20,24 +20,24 @@ impl Client {
     fn ask(&mut self, request: &str) -> String {
         let mut out = Output::new();
         assert_eq!(self.connection.feed(request.as_bytes(), &mut out), Flow::More);
-        String::from_utf8(out.to_vec()).unwrap()
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     fn stats(&mut self, group: &str) -> BTreeMap<String, String> {
         let answer = self.ask(&format!("stats {group}\r\n"));
-        let body = answer.strip_suffix("END\r\n").unwrap();
+        let body = answer.strip_suffix("END\r\n").expect("the end");
         let lines = body.split_terminator("\r\n");
         lines
             .map(|line| {
                 let mut words = line.splitn(3, ' ');
                 assert_eq!(words.next(), Some("STAT"));
-                (words.next().unwrap().into(), words.next().unwrap().into())
+                (words.next().expect("a name").into(), words.next().expect("a value").into())
             })
             .collect()
     }
 
     fn count(&mut self, name: &str) -> u64 {
-        self.stats("")[name].parse().unwrap()
+        self.stats("")[name].parse().expect("a number")
     }
 }
 

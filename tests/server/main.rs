@@ -3,6 +3,7 @@
 //!
 //! Nothing here waits for a time: each step is answered or ends, and time-outs are there to fail.
 
+mod comparing;
 mod control;
 mod ending;
 mod limits;

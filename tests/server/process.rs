@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use caskade::{Clock, SystemClock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -17,18 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_caskade-server");
 
 /// A server that has said that it is ready. It is killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Server {
     /// Starts one on any free port, unless `switches` say otherwise.
-    pub fn start(switches: &[&str]) -> Self {
+    pub(crate) fn start(switches: &[&str]) -> Self {
         Self::start_with(switches, |_| {})
     }
 
-    pub fn start_with(switches: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn start_with(switches: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(PROGRAM);
         if !switches.iter().any(|switch| matches!(*switch, "-p" | "-s")) {
             command.args(["-p", "-1"]);
@@ -43,12 +45,12 @@ impl Server {
         Self { child, ready }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let port = self.ready["tcp"].as_u64().expect("it listens on TCP");
         u16::try_from(port).expect("a port")
     }
 
-    pub fn connect(&self) -> Peer<TcpStream> {
+    pub(crate) fn connect(&self) -> Peer<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("it accepts");
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
@@ -56,43 +58,61 @@ impl Server {
         Peer(BufReader::new(stream))
     }
 
+    pub(crate) fn connect_to_file(&self) -> Peer<UnixStream> {
+        let path = self.ready["unix"].as_str().expect("it listens on a UNIX socket");
+        let stream = UnixStream::connect(path).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time");
+        Peer(BufReader::new(stream))
+    }
+
     /// Connects until there is a place, and has an answer to `version`.
-    pub fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
-        loop {
+    pub(crate) fn connect_when_there_is_room(&self) -> Peer<TcpStream> {
+        let mut found = None;
+        until("there is a place", || {
             let mut peer = self.connect();
             // Who is turned away may find the connection reset.
-            if peer.try_ask("version").is_ok_and(|answer| answer.starts_with("VERSION")) {
-                return peer;
-            }
-        }
+            let answer = peer.try_ask("version");
+            found = Some(peer);
+            answer.is_ok_and(|answer| answer.starts_with("VERSION"))
+        });
+        found.expect("it was found")
     }
 
     /// Tries to connect until the server no longer listens.
-    pub fn connect_is_refused(&self) -> bool {
-        while TcpStream::connect(("127.0.0.1", self.port())).is_ok() {}
-        true
+    pub(crate) fn connect_until_refused(&self) {
+        until("nobody listens", || TcpStream::connect(("127.0.0.1", self.port())).is_err());
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn stdin(&mut self) -> ChildStdin {
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("piped")
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("piped")
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process"), signal).expect("it is ours");
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("it is ours")
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("it has ended", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        status.expect("it has ended")
     }
 
     /// How many bytes of memory the process has.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = fs::read_to_string(path).expect("it is alive");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
@@ -101,12 +121,12 @@ impl Server {
     }
 
     /// How many descriptors the process has open.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it is alive").count()
     }
 
     /// The number that `stats` gives for `name`.
-    pub fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         self.connect().stat(name)
     }
 }
@@ -119,7 +139,7 @@ impl Drop for Server {
 }
 
 /// Runs a server that is not to start, to its end.
-pub fn run(switches: &[&str]) -> Output {
+pub(crate) fn run(switches: &[&str]) -> Output {
     Command::new(PROGRAM)
         .args(switches)
         .stdin(Stdio::null())
@@ -127,8 +147,17 @@ pub fn run(switches: &[&str]) -> Output {
         .expect("the program is there")
 }
 
+/// Tries until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = SystemClock.now();
+    while !is_so() {
+        assert!(SystemClock.now() - start < PATIENCE, "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// A place for a file that no other test uses.
-pub fn scratch_file(name: &str) -> PathBuf {
+pub(crate) fn scratch_file(name: &str) -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("{name}-{}-{number}", std::process::id());
@@ -136,15 +165,15 @@ pub fn scratch_file(name: &str) -> PathBuf {
 }
 
 /// A client.
-pub struct Peer<S>(pub BufReader<S>);
+pub(crate) struct Peer<S>(pub(crate) BufReader<S>);
 
 impl<S: Read + Write> Peer<S> {
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).expect("it reads");
     }
 
     /// The next line, without its end; empty if the connection has ended.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         self.try_line().expect("an answer in time")
     }
 
@@ -155,7 +184,7 @@ impl<S: Read + Write> Peer<S> {
     }
 
     /// The first line of the answer to a command.
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         self.try_ask(command).expect("an answer in time")
     }
 
@@ -164,7 +193,7 @@ impl<S: Read + Write> Peer<S> {
         self.try_line()
     }
 
-    pub fn set(&mut self, key: &str, value: &[u8]) {
+    pub(crate) fn set(&mut self, key: &str, value: &[u8]) {
         let mut request = format!("set {key} 0 0 {}\r\n", value.len()).into_bytes();
         request.extend_from_slice(value);
         request.extend_from_slice(b"\r\n");
@@ -172,7 +201,7 @@ impl<S: Read + Write> Peer<S> {
         assert_eq!(self.line(), "STORED");
     }
 
-    pub fn get(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn get(&mut self, key: &str) -> Option<String> {
         if self.ask(&format!("get {key}")) == "END" {
             return None;
         }
@@ -181,7 +210,7 @@ impl<S: Read + Write> Peer<S> {
         Some(value)
     }
 
-    pub fn stat(&mut self, name: &str) -> u64 {
+    pub(crate) fn stat(&mut self, name: &str) -> u64 {
         let mut line = self.ask("stats");
         let mut found = None;
         while line != "END" {
@@ -195,8 +224,19 @@ impl<S: Read + Write> Peer<S> {
         found.unwrap_or_else(|| panic!("no number {name}"))
     }
 
+    /// The lines of JSON with which a command is answered.
+    pub(crate) fn list(&mut self, command: &str) -> Vec<Value> {
+        let mut values = Vec::new();
+        let mut line = self.ask(command);
+        while line != "END" {
+            values.push(serde_json::from_str(&line).expect("JSON"));
+            line = self.line();
+        }
+        values
+    }
+
     /// Reads to the end. A reset is an end as well.
-    pub fn rest(&mut self) -> String {
+    pub(crate) fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no end: {error}"),

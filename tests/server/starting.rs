@@ -1,11 +1,9 @@
 //! Switches, and how others learn that the server is ready.
 
 use std::fs;
-use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 
-use crate::process::{Peer, Server, run, scratch_file};
+use crate::process::{Server, run, scratch_file};
 
 #[test]
 fn one_line_tells_where_the_server_is() {
@@ -55,7 +53,7 @@ fn a_unix_socket_is_served_and_cleared_away() {
     assert!(server.ready["tcp"].is_null());
     let mode = fs::metadata(&path).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let mut peer = Peer(BufReader::new(UnixStream::connect(&path).expect("it accepts")));
+    let mut peer = server.connect_to_file();
     peer.set("k", b"value");
     assert_eq!(peer.get("k").as_deref(), Some("value"));
     drop(server.stdin());

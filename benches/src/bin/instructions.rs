@@ -26,6 +26,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [operation, count] = &arguments[..] else { panic!("usage: instructions OPERATION COUNT") };
     let count: usize = count.parse().expect("a number");
+    if let Some(request) = wire::request_called(operation) {
+        return wire::send(request, count);
+    }
     let (perform, chunk) = operation_called(operation);
     let cache = if operation == "insert_full" { full() } else { filled() };
     let keys = Stream::draw(Shape::Uniform, ENTRIES, 100 * chunk, 1);
@@ -90,6 +93,56 @@ fn visit_many(cache: &Numbers, keys: &[u64], _: usize) -> u64 {
     let mut sum = 0;
     cache.pin().visit_many(keys, |_, found| sum += found.map_or(0, |value| *value));
     sum
+}
+
+/// Requests to a connection, 48 at once, without a socket.
+mod wire {
+    use caskade::memcached::{Connection, Flow, Output, Service};
+    use caskade_bench::keys::{Shape, Stream, key, shuffled};
+
+    use super::ENTRIES;
+
+    const AT_ONCE: usize = 48;
+
+    /// Writes the requests for some keys, given by their names.
+    type Request = fn(&[String]) -> String;
+
+    pub(super) fn request_called(name: &str) -> Option<Request> {
+        Some(match name {
+            "text_get" => |keys| keys.iter().map(|key| format!("get {key}\r\n")).collect(),
+            "text_multi_get" => |keys| format!("get {}\r\n", keys.join(" ")),
+            "text_set" => |keys| keys.iter().map(|key| set(key)).collect(),
+            "meta_get" => |keys| keys.iter().map(|key| format!("mg {key} v\r\n")).collect(),
+            _ => return None,
+        })
+    }
+
+    fn set(key: &str) -> String {
+        format!("set {key} 0 0 100\r\n{}\r\n", "v".repeat(100))
+    }
+
+    fn name_of(key: u64) -> String {
+        format!("key:{key:016x}")
+    }
+
+    pub(super) fn send(request: Request, count: usize) {
+        let mut connection = Connection::new(&Service::new());
+        let mut out = Output::new();
+        for key in shuffled(ENTRIES) {
+            assert_eq!(connection.feed(set(&name_of(key)).as_bytes(), &mut out), Flow::More);
+            out.clear();
+        }
+        assert_eq!(connection.feed(request(&[name_of(key(0))]).as_bytes(), &mut out), Flow::More);
+        assert!(matches!(&out.to_vec()[..6], b"VALUE " | b"STORED" | b"VA 100"));
+        out.clear();
+        let keys = Stream::draw(Shape::Uniform, ENTRIES, 100 * AT_ONCE, 1);
+        let names: Vec<String> = keys.all().iter().map(|key| name_of(*key)).collect();
+        let requests: Vec<String> = names.chunks(AT_ONCE).map(request).collect();
+        for request in requests.iter().cycle().take(count / AT_ONCE) {
+            assert_eq!(connection.feed(request.as_bytes(), &mut out), Flow::More);
+            out.clear();
+        }
+    }
 }
 
 /// Room for a million was made in the beginning, so this does not measure growth.

@@ -105,11 +105,9 @@ impl Store {
 
     fn begin_counter(&self, count: Count, now: u32) -> Verdict<(Counted, Item, Expiry)> {
         let exptime = count.vivify.ok_or(Reason::Absent)?;
-        let ttl = self.left_of(exptime, now);
-        let ttl_after = count.touch.map_or(ttl, |exptime| self.left_of(exptime, now));
-        let exptime = count.touch.filter(|_| count.touch_new).unwrap_or(exptime);
+        let left = self.left_of(exptime, now);
         let number = count.initial;
-        let counted = Counted { number, cas: 0, ttl, ttl_after, is_new: true };
+        let counted = Counted { number, cas: 0, ttl: left, ttl_after: left, is_new: true };
         let item = Item::new(decimal::format(number, 0), 0, now);
         Ok((counted, item, self.expiry(exptime)))
     }
@@ -121,10 +119,12 @@ impl Store {
         now: u32,
     ) -> Verdict<(Counted, Item, Expiry)> {
         let old = present.value;
+        // Nothing is no number, whatever its stamp; of all else the stamp is looked at first.
+        if old.value.is_empty() {
+            return Err(Reason::NotNumeric);
+        }
         let current = old.cas(Some(present.cas));
-        // Of what is empty, no stamp is compared any more.
-        let is_other = count.cas.is_some_and(|seen| seen != 0 && seen != current);
-        if is_other && !old.value.is_empty() {
+        if count.cas.is_some_and(|seen| seen != 0 && seen != current) {
             return Err(Reason::Changed);
         }
         let number = decimal::parse(&old.value).ok_or(Reason::NotNumeric)?;
@@ -134,9 +134,12 @@ impl Store {
         };
         let value = decimal::format(number, old.value.len());
         let item = if value.len() == old.value.len() {
-            old.with_value(value) // In place, as it were: what the item is marked with stays.
+            // In place, as it were: what the item is marked with stays.
+            let item = old.with_value(value);
+            item.note_time(now);
+            item
         } else {
-            Item::new(value, old.flags, now).with_binary_key(old.has_binary_key())
+            Item::new(value, old.flags, now)
         };
         let ttl = Calendar::left(present.expires, now);
         let (ttl_after, expiry) = match count.touch {

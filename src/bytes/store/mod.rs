@@ -5,6 +5,7 @@
 mod counting;
 mod flushing;
 mod inspecting;
+mod intervening;
 mod locking;
 mod reading;
 mod removing;
@@ -27,6 +28,7 @@ use crate::time::TimeSource;
 use crate::update::Updated;
 
 pub(super) use flushing::PendingFlush;
+pub use intervening::ItemView;
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 250;
@@ -222,7 +224,7 @@ impl Store {
         &self,
         key: &[u8],
         opener: Opener,
-        change: impl FnOnce(Option<Present<'_, Item>>) -> Revision<Item>,
+        change: impl FnMut(Option<Present<'_, Item>>) -> Revision<Item>,
     ) -> Verdict<Updated> {
         let revised = self.inner.cache.store().revise(Key::new(key), opener, change);
         revised.map_err(|error| Reason::from(error.refusal()))

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{Store, Verdict, chosen};
-use crate::bytes::error::{Reason, StoreError};
+use crate::bytes::error::StoreError;
 use crate::bytes::exptime::Calendar;
 use crate::bytes::item::Item;
-use crate::bytes::requests::{Fetch, Fetched, Hit, LOCKED, Metadata, Role, View};
+use crate::bytes::requests::{Fetch, Fetched, Hit, Metadata, Role, View};
 use crate::epoch;
 use crate::stamp::Cas;
 use crate::store::{Found, Opener, Present, Revision};
@@ -169,9 +169,12 @@ impl Store {
         if !fetch.quietly {
             item.note_use(self.second());
         }
+        // Who cannot write cannot fill.
+        let takes_part = !fetch.plainly && found.cas.is_some();
+        let role = if takes_part { item.role(false) } else { item.present_role() };
         Ok(Some(Fetched {
             hit: item.hit(found.cas),
-            role: if fetch.plainly { item.present_role() } else { item.role(false) },
+            role,
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
             is_new: false,
@@ -182,7 +185,9 @@ impl Store {
     pub(super) fn fetch_locked(&self, key: &[u8], fetch: Fetch) -> Verdict<Option<Fetched>> {
         let now = self.second();
         let mut fetched = None;
-        let updated = self.revise(key, Opener::Nobody, |present| {
+        // A locked item can be read, and not touched.
+        let opener = if fetch.touch.is_some() { Opener::Nobody } else { Opener::Force };
+        let updated = self.revise(key, opener, |present| {
             let Some(present) = present else {
                 let Some(exptime) = fetch.vivify else { return Revision::Keep };
                 let item = Item::new(Bytes::new(), 0, now)
@@ -192,20 +197,14 @@ impl Store {
                 if !fetch.quietly {
                     item.note_use(now);
                 }
-                let exptime = fetch.touch.filter(|_| fetch.touch_new).unwrap_or(exptime);
                 return Revision::Put(item, self.expiry(exptime));
             };
             fetched = Some(self.look(&present, fetch, now));
             fetch.touch.map_or(Revision::Keep, |exptime| Revision::Touch(self.expiry(exptime)))
-        });
+        })?;
         match updated {
-            Ok(Updated::Stored(cas)) => Ok(Some(self.vivified(fetch, cas))),
-            Ok(_) => Ok(fetched),
-            // A locked item can be read, and not touched.
-            Err(Reason::Locked { .. }) if fetch.touch.is_none() => {
-                self.fetch_masked(key, fetch, now)
-            }
-            Err(reason) => Err(reason),
+            Updated::Stored(cas) => Ok(Some(self.vivified(fetch, cas))),
+            _ => Ok(fetched),
         }
     }
 
@@ -213,12 +212,11 @@ impl Store {
     fn look(&self, present: &Present<'_, Item>, fetch: Fetch, now: u32) -> Fetched {
         let item = present.value;
         let left = Calendar::left(present.expires, now);
+        let claims = left.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let left_after = match fetch.touch {
             Some(exptime) => self.left_of(exptime, now),
             None => left,
         };
-        let judged = if fetch.recache_touched { left_after } else { left };
-        let claims = judged.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let metadata = Metadata {
             ttl: left,
             ttl_after: left_after,
@@ -228,9 +226,15 @@ impl Store {
         if !fetch.quietly {
             item.note_use(now);
         }
+        // Who cannot write cannot fill.
+        let role = if present.is_locked || (fetch.plainly && !claims) {
+            item.present_role()
+        } else {
+            item.role(claims)
+        };
         Fetched {
-            hit: item.hit(Some(present.cas)),
-            role: if fetch.plainly && !claims { item.present_role() } else { item.role(claims) },
+            hit: item.hit((!present.is_locked).then_some(present.cas)),
+            role,
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
             is_new: false,
@@ -238,24 +242,10 @@ impl Store {
         }
     }
 
-    /// What a read shows of an item that somebody has locked.
-    fn fetch_masked(&self, key: &[u8], fetch: Fetch, now: u32) -> Verdict<Option<Fetched>> {
-        let mut fetched = None;
-        self.revise(key, Opener::Force, |present| {
-            fetched = present.map(|present| self.look(&present, fetch, now));
-            Revision::Keep
-        })?;
-        if let Some(fetched) = &mut fetched {
-            fetched.hit.cas = LOCKED;
-        }
-        Ok(fetched)
-    }
-
     /// The empty item that a read has made.
     fn vivified(&self, fetch: Fetch, cas: Cas) -> Fetched {
-        let left = |exptime: Option<i64>| self.left_of(exptime?, self.second());
-        let (ttl, ttl_after) = (left(fetch.vivify), left(fetch.touch.or(fetch.vivify)));
-        let metadata = Metadata { ttl, ttl_after, was_fetched: false, idle: 0 };
+        let left = fetch.vivify.and_then(|exptime| self.left_of(exptime, self.second()));
+        let metadata = Metadata { ttl: left, ttl_after: left, was_fetched: false, idle: 0 };
         Fetched {
             hit: Hit { value: Bytes::new(), flags: 0, cas: chosen(fetch.stamp, cas) },
             role: Role::Won,

@@ -338,10 +338,7 @@ impl Store {
         if !self.admits(key.len(), value.len(), old.flags) {
             return Err(Reason::TooLarge);
         }
-        let item = Item::new(value, old.flags, now)
-            .stamped(put.stamp)
-            .with_binary_key(old.has_binary_key());
-        Ok((item, Expiry::Keep))
+        Ok((Item::new(value, old.flags, now).stamped(put.stamp), Expiry::Keep))
     }
 }
 

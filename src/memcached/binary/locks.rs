@@ -54,3 +54,33 @@ impl Call<'_, '_> {
         self.answer(Answer { value: granted, ..Answer::default() }, Status::Success, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::memcached::{Connection, Output, Service};
+
+    /// A request of `opcode` for the key `k`.
+    fn request(opcode: u8, cas: u8) -> Vec<u8> {
+        let mut bytes = vec![0x80, opcode, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+        bytes.resize(23, 0);
+        bytes.extend([cas, b'k']);
+        bytes
+    }
+
+    #[test]
+    fn locks_are_counted() {
+        let service = Service::new();
+        let mut connection = Connection::new(&service);
+        let mut counted = |request: &[u8]| {
+            let _ = connection.feed(request, &mut Output::new());
+            let stats = service.stats();
+            (stats.cmd_lock.get(), stats.lock_errors.get())
+        };
+        assert_eq!(counted(&request(0x94, 0)), (1, 0)); // absent
+        service.store().set("k", "v", 0, 0).expect("there is room");
+        assert_eq!(counted(&request(0x94, 0)), (2, 0));
+        assert_eq!(counted(&request(0x94, 0)), (3, 1));
+        assert_eq!(counted(&request(0x94, 5)), (3, 1)); // refused for its stamp
+        assert_eq!(counted(&request(0x95, 5)), (3, 1));
+    }
+}

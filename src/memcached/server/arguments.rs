@@ -113,6 +113,11 @@ struct Arguments {
     #[arg(long)]
     control: bool,
 
+    /// Send every request to this server as well, and tell on standard error where its answers differ
+    /// from ours, which the clients get
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, conflicts_with = "control")]
+    compare_with: Option<SocketAddr>,
+
     /// For tests: end when standard input does
     #[arg(long)]
     exit_with_stdin: bool,
@@ -147,6 +152,7 @@ pub(super) struct Settings {
     pub(super) pid_file: Option<PathBuf>,
     pub(super) verbosity: u8,
     pub(super) has_control: bool,
+    pub(super) other: Option<SocketAddr>,
     pub(super) ends_with_stdin: bool,
     /// What is accepted and has no effect.
     pub(super) warnings: Vec<String>,
@@ -243,9 +249,15 @@ fn settings(arguments: Arguments, warnings: Vec<String>) -> Result<Settings, Str
         pid_file: arguments.pid_file,
         verbosity: arguments.verbosity,
         has_control: arguments.control,
+        other: arguments.compare_with,
         ends_with_stdin: arguments.exit_with_stdin,
         warnings: options.warnings,
     })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    found.next().ok_or("no such host".into())
 }
 
 fn seconds(count: u64) -> Option<Duration> {
@@ -310,8 +322,8 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "idle_timeout" => {
-                let count = value.parse().map_err(|_| "-o idle_timeout wants seconds")?;
-                self.idle_timeout = seconds(count);
+                let count: u32 = value.parse().map_err(|_| "-o idle_timeout wants seconds")?;
+                self.idle_timeout = seconds(count.into());
             }
             "ssl_chain_cert" => self.chain = Some(value.into()),
             "ssl_key" => self.key = Some(value.into()),

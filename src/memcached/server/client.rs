@@ -106,6 +106,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Intercept> Client<S, I> {
         }
     }
 
+    /// With something to write before anything is read.
+    pub(super) fn greeted(mut self, output: Output, flow: Flow) -> Self {
+        self.is_writing = !output.is_empty();
+        (self.unwritten, self.flow) = (output, flow);
+        self
+    }
+
     /// Serves the client until it or the server ends. What it has asked for until then is answered.
     pub(super) async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<End> {
         tokio::select! {
@@ -194,6 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Intercept> Client<S, I> {
                 None if self.unwritten.is_empty() => {
                     self.unwritten = Output::new();
                     self.is_writing = false;
+                    self.trouble = Trouble::None;
                     return Poll::Ready(Ok(None));
                 }
                 None => self.rest(),

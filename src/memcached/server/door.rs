@@ -1,6 +1,7 @@
 //! Where clients come in: accepted, counted, handed to a worker.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::client::{Client, End, Patience};
+use super::comparing::Comparing;
+use super::control::Watched;
 use super::listening::{self, SocketFile, Sockets};
 use super::workers::Turns;
-use crate::memcached::{Connection, Service};
+use crate::memcached::double::Double;
+use crate::memcached::{Connection, Intercept, Output, Service};
+use crate::sync::{AtomicU64, Ordering};
 
 /// How long nobody is accepted after the system has refused to.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -28,8 +33,14 @@ pub(super) struct House {
     /// A place for each connection that may be open.
     pub(super) slots: Arc<Semaphore>,
     pub(super) patience: Patience,
+    /// The server whose answers are compared with ours, if any.
+    pub(super) other: Option<SocketAddr>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) is_verbose: bool,
+    /// Faults and a log, if there are to be.
+    pub(super) double: Option<Double>,
+    /// How many clients have come in.
+    pub(super) clients: AtomicU64,
     /// What encrypts TCP connections, if they are to be.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
@@ -136,8 +147,10 @@ impl House {
     async fn serve_tcp(&self, stream: TcpStream) -> io::Result<End> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await??;
-            let (end, stream) = self.talk(stream).await?;
+            let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, tls.accept(stream)));
+            let stream = handshake.await??;
+            // In a box of its own, so that plain connections are not as large.
+            let (end, stream) = Box::pin(self.talk(stream)).await?;
             return reset_if(end, stream.get_ref().0);
         }
         let (end, stream) = self.talk(stream).await?;
@@ -150,7 +163,28 @@ impl House {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let connection = Connection::new(&self.service);
-        let mut client = Client::new(stream, connection, (), self.patience);
+        if let Some(address) = self.other {
+            let comparing = Comparing::with(address);
+            let client = Client::new(stream, connection, comparing, self.patience);
+            return Box::pin(self.talk_through(client)).await;
+        }
+        let Some(double) = &self.double else {
+            return self.talk_through(Client::new(stream, connection, (), self.patience)).await;
+        };
+        // Relaxed: a number that nobody else has is all that is wanted.
+        let number = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut watched = Watched(double.layer(self.service.store(), 0, number));
+        let mut output = Output::new();
+        let flow = watched.0.connected(&mut output);
+        let client = Client::new(stream, connection, watched, self.patience);
+        Box::pin(self.talk_through(client.greeted(output, flow))).await
+    }
+
+    async fn talk_through<S, I>(&self, mut client: Client<S, I>) -> io::Result<(End, S)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        I: Intercept,
+    {
         let end = client.serve(&mut self.stopped.clone()).await?;
         let mut stream = client.into_stream();
         match end {

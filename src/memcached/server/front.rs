@@ -17,7 +17,9 @@ use super::readiness::{self, PidFile};
 use super::stopping::Stopping;
 use super::workers::{self, Turns, Workers};
 use crate::bytes::{Store, StoreBuilder};
+use crate::memcached::double::Double;
 use crate::memcached::{Config, Service};
+use crate::sync::AtomicU64;
 
 /// How long clients have, once the server is to end, to take their answers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -89,18 +91,22 @@ fn house(
     sockets: &Sockets,
     stopped: watch::Receiver<bool>,
 ) -> Result<House, String> {
+    let (service, double) = service(settings, sockets)?;
     Ok(House {
-        service: service(settings, sockets)?,
+        service,
+        double,
+        clients: AtomicU64::new(0),
         slots: Arc::new(Semaphore::new(settings.connections as usize)),
         patience: Patience { idle: settings.idle_timeout, write: settings.write_timeout },
         stopped,
+        other: settings.other,
         is_verbose: settings.verbosity > 1,
         #[cfg(feature = "tls")]
         tls: settings.certificate.as_ref().map(super::tls::acceptor).transpose()?,
     })
 }
 
-fn service(settings: &Settings, sockets: &Sockets) -> Result<Service, String> {
+fn service(settings: &Settings, sockets: &Sockets) -> Result<(Service, Option<Double>), String> {
     let config = Config {
         compat: settings.compat,
         flush: settings.flush,
@@ -108,14 +114,16 @@ fn service(settings: &Settings, sockets: &Sockets) -> Result<Service, String> {
         max_connections: settings.connections,
         threads: settings.threads,
         port: sockets.addresses().first().map_or(0, |address| address.port()),
+        idle_timeout: settings.idle_timeout.map_or(0, |limit| limit.as_secs() as u32),
         protocol: settings.protocol,
     };
     let text = |error: crate::BuildError| error.to_string();
     if !settings.has_control {
-        return Ok(Service::with(store(settings).build().map_err(text)?, config));
+        return Ok((Service::with(store(settings).build().map_err(text)?, config), None));
     }
     let (control, store) = Control::over(store(settings)).map_err(text)?;
-    Ok(Service::with_extension(store, config, Arc::new(control)))
+    let double = control.double();
+    Ok((Service::with_extension(store, config, Arc::new(control)), Some(double)))
 }
 
 fn store(settings: &Settings) -> StoreBuilder {

@@ -109,7 +109,7 @@ pub(super) fn reserve_descriptors(count: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     let Some(current) = limit.current.filter(|&current| current < count) else { return count };
     limit.current = Some(limit.maximum.map_or(count, |maximum| maximum.min(count)));
-    match setrlimit(Resource::Nofile, limit.clone()) {
+    match setrlimit(Resource::Nofile, limit) {
         Ok(()) => limit.current.unwrap_or(count),
         Err(_) => current,
     }

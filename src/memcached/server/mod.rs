@@ -2,6 +2,7 @@
 
 mod arguments;
 mod client;
+mod comparing;
 mod control;
 mod door;
 mod front;

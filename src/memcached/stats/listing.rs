@@ -74,6 +74,9 @@ fn connections(service: &Service, emit: &mut Emit<'_>) {
         "read_buf_oom" 0,
         "reserved_fds" 0,
     );
+    if config.idle_timeout > 0 {
+        emit("idle_kicks", &counters.idle_kicks.get());
+    }
     if config.compat > Compat::V1_6_18 {
         emit("proxy_conn_requests", &0);
     }
@@ -192,7 +195,7 @@ fn settings(service: &Service, emit: &mut Emit<'_>) {
         "lru_maintainer_thread" "no",
         "lru_segmented" "no",
         "temp_lru" "no",
-        "idle_timeout" 0,
+        "idle_timeout" config.idle_timeout,
         "track_sizes" "no",
         "inline_ascii_response" "no",
         "ssl_enabled" "no",

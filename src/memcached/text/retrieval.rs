@@ -2,31 +2,40 @@
 
 use super::replies::{BAD_EXPTIME, BAD_LINE, BUSY, END, KEY_LOCKED, is_old, too_few_words};
 use super::{MAX_KEY, Words, numbers};
-use crate::bytes::{Hit, Reason};
+use crate::bytes::{Reason, View};
 use crate::memcached::Output;
 use crate::memcached::connection::State;
+use crate::memcached::stats::Details;
 
 /// Answers with the items there are.
 #[inline]
-pub(super) fn get(mut keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &mut Output) {
-    let Some(first) = keys.next() else {
+pub(super) fn get(keys: Words<'_>, shows_stamp: bool, state: &mut State, out: &mut Output) {
+    let mut rest = keys;
+    let Some(first) = rest.next() else {
         return out.push(too_few_words(state.service.config().compat));
     };
-    let begin = out.len();
-    let mut next = Some(first);
-    while let Some(key) = next {
-        if key.len() > MAX_KEY {
-            return fail(begin, BAD_LINE, out);
+    let State { service, tally, .. } = state;
+    let stamps = Stamps { are_shown: shows_stamp, are_real: service.config().cas };
+    let details = &service.stats().details;
+    let mut look = |key: &[u8], item: Option<View<'_>>| {
+        let is_hit = item.is_some();
+        tally.cmd_get += 1;
+        *if is_hit { &mut tally.get_hits } else { &mut tally.get_misses } += 1;
+        note_get(key, is_hit, details);
+        if let Some(item) = item {
+            push_item(key, item, stamps, out);
         }
-        state.tally.cmd_get += 1;
-        let found = state.service.store().get(key).unwrap_or_default();
-        count_hit(key, found.is_some(), state);
-        if let Some(hit) = found {
-            push_hit(key, &hit, shows_stamp, state, out);
-        }
-        next = keys.next();
-    }
-    out.push(END);
+    };
+    // A key that is too long is found before anything is answered: then the error is all.
+    let looked = match rest.next() {
+        None => service.store().read(first, |item| look(first, Some(item))).map(|found| {
+            if found.is_none() {
+                look(first, None);
+            }
+        }),
+        Some(_) => service.store().read_many(keys, look),
+    };
+    out.push(if looked.is_ok() { END } else { BAD_LINE });
 }
 
 /// The same, with a new expiry time for each.
@@ -42,6 +51,7 @@ pub(super) fn get_and_touch(
         return out.push(BAD_LINE);
     }
     let Some(exptime) = numbers::exptime(exptime, compat) else { return out.push(BAD_EXPTIME) };
+    let stamps = Stamps { are_shown: shows_stamp, are_real: state.service.config().cas };
     let begin = out.len();
     for key in words {
         if key.len() > MAX_KEY {
@@ -56,7 +66,8 @@ pub(super) fn get_and_touch(
         };
         count_touch(key, found.is_some(), state);
         if let Some(hit) = found {
-            push_hit(key, &hit, shows_stamp, state, out);
+            let item = View { value: &hit.value, flags: hit.flags, cas: hit.cas };
+            push_item(key, item, stamps, out);
         }
     }
     out.push(END);
@@ -69,16 +80,6 @@ fn fail(begin: usize, reply: &[u8], out: &mut Output) {
     out.push(reply);
 }
 
-#[inline]
-fn count_hit(key: &[u8], is_hit: bool, state: &mut State) {
-    if is_hit {
-        state.tally.get_hits += 1;
-    } else {
-        state.tally.get_misses += 1;
-    }
-    note_get(key, is_hit, state);
-}
-
 fn count_touch(key: &[u8], is_hit: bool, state: &mut State) {
     let tally = &mut state.tally;
     tally.cmd_touch += 1;
@@ -87,30 +88,38 @@ fn count_touch(key: &[u8], is_hit: bool, state: &mut State) {
     } else {
         tally.touch_misses += 1;
     }
-    note_get(key, is_hit, state);
+    note_get(key, is_hit, &state.service.stats().details);
 }
 
 #[inline]
-fn note_get(key: &[u8], is_hit: bool, state: &State) {
-    state.service.stats().details.note(key, |counts| {
+fn note_get(key: &[u8], is_hit: bool, details: &Details) {
+    details.note(key, |counts| {
         counts.gets += 1;
         counts.hits += u64::from(is_hit);
     });
 }
 
+/// What of an item's stamp an answer tells.
+#[derive(Clone, Copy)]
+struct Stamps {
+    are_shown: bool,
+    /// If not, all are shown as zero.
+    are_real: bool,
+}
+
 #[inline]
-fn push_hit(key: &[u8], hit: &Hit, shows_stamp: bool, state: &State, out: &mut Output) {
+fn push_item(key: &[u8], item: View<'_>, stamps: Stamps, out: &mut Output) {
     out.push(b"VALUE ");
     out.push(key);
     out.push(b" ");
-    out.push_number(hit.flags);
+    out.push_number(item.flags);
     out.push(b" ");
-    out.push_number(hit.value.len());
-    if shows_stamp {
+    out.push_number(item.value.len());
+    if stamps.are_shown {
         out.push(b" ");
-        out.push_number(state.shown(hit.cas));
+        out.push_number(if stamps.are_real { item.cas } else { 0 });
     }
     out.push(b"\r\n");
-    out.push_value(&hit.value);
+    out.push_value(item.value);
     out.push(b"\r\n");
 }

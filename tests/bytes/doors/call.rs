@@ -92,8 +92,7 @@ fn put_of(put: &Put) -> bytes::Put {
 }
 
 fn fetch_of(Fetch { touch, vivify, recache }: Fetch) -> bytes::Fetch {
-    let plain = bytes::Fetch { touch, vivify, recache, ..bytes::Fetch::default() };
-    bytes::Fetch { touch_new: true, metadata: true, ..plain }
+    bytes::Fetch { touch, vivify, recache, metadata: true, ..bytes::Fetch::default() }
 }
 
 fn hit_of(hit: bytes::Hit) -> Answer {

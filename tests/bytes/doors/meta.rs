@@ -45,6 +45,8 @@ fn flag<T: std::fmt::Display>(letter: char, token: Option<T>) -> String {
 fn request(key: &str, op: &Op) -> Option<Vec<u8>> {
     let line = match *op {
         Op::Put(ref put) => return put_request(key, put),
+        // Of N and T the later one counts for an item that is new.
+        Op::Fetch(Fetch { touch: Some(_), vivify: Some(_), .. }) => return None,
         Op::Fetch(Fetch { touch, vivify, recache }) => {
             // What flags change is seen by those behind them.
             let before = [flag('N', vivify), flag('R', recache)].concat();

@@ -115,4 +115,3 @@ pub(super) fn binary(mut bytes: &[u8], stamps: &mut Stamps) -> Vec<u8> {
     }
     out
 }
-

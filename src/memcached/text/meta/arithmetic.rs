@@ -24,10 +24,9 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
     let count = Count {
         down,
         delta: flags.delta,
-        vivify: flags.vivify,
+        vivify: flags.vivify_exptime(),
         initial: flags.initial,
         touch: flags.exptime,
-        touch_new: flags.has_in_order(b'N', b'T'),
         cas: flags.cas.map(|cas| comparable(cas, state)),
         stamp: flags.stamp,
     };

@@ -1,11 +1,12 @@
 //! The flags of a meta command.
 
-use super::{BAD_LINE, Words, is_old, numbers};
+use super::{BAD_LINE, Words, is_old, key, numbers};
 use crate::memcached::Compat;
 
 const BAD_TOKEN: &[u8] = b"CLIENT_ERROR bad token in command line format\r\n";
 const DUPLICATE: &[u8] = b"CLIENT_ERROR duplicate flag\r\n";
 const INVALID: &[u8] = b"CLIENT_ERROR invalid flag\r\n";
+const BAD_KEY: &[u8] = b"CLIENT_ERROR error decoding key\r\n";
 const LONG_OPAQUE: &[u8] = b"CLIENT_ERROR opaque token too long\r\n";
 const BAD_INITIAL: &[u8] = b"CLIENT_ERROR invalid numeric initial value\r\n";
 const BAD_DELTA: &[u8] = b"CLIENT_ERROR invalid numeric delta value\r\n";
@@ -36,6 +37,8 @@ pub(in crate::memcached::text) struct Flags<'b> {
     pub(super) initial: u64,
     /// D
     pub(super) delta: u64,
+    /// b: the key that the one on the line stands for
+    pub(super) decoded_key: Option<Vec<u8>>,
 }
 
 /// What is wrong with a line.
@@ -75,16 +78,17 @@ impl Complaint {
 }
 
 impl<'b> Flags<'b> {
-    /// Reads the flags of `words`. A flag that is none or comes twice ends it at once; of wrong
+    /// Reads the flags of `words`, which follow `key`. A flag that is none or comes twice ends it at once; of wrong
     /// tokens the last one is named.
     #[inline]
-    pub(super) fn parse(words: Words<'b>, compat: Compat) -> Result<Self, Complaint> {
+    pub(super) fn parse(key: &[u8], words: Words<'b>, compat: Compat) -> Result<Self, Complaint> {
         let mut flags = Self::none(words);
         let mut wrong = None;
         for word in words {
             flags.admit(word[0], compat)?;
-            if let Err(reply) = flags.read(word, compat) {
-                wrong = Some(reply);
+            if let Err(reply) = flags.read(word, key, compat) {
+                // Of client flags it is said only if nothing else is wrong.
+                wrong = wrong.filter(|_| reply == BAD_LINE).or(Some(reply));
             }
         }
         if let Some(reply) = wrong {
@@ -111,6 +115,7 @@ impl<'b> Flags<'b> {
             mode: None,
             initial: 0,
             delta: 1,
+            decoded_key: None,
         }
     }
 
@@ -126,11 +131,13 @@ impl<'b> Flags<'b> {
         letters.iter().any(|&letter| self.has(letter))
     }
 
-    /// Whether both flags are there, and in this order.
+    /// With which expiry time a read or a counter makes an item: of N and T the later one counts.
     #[inline]
-    pub(super) fn has_in_order(&self, first: u8, second: u8) -> bool {
-        let mut letters = self.words.map(|word| word[0]).filter(|l| [first, second].contains(l));
-        self.has(first) && self.has(second) && letters.next() == Some(first)
+    pub(super) fn vivify_exptime(&self) -> Option<i64> {
+        let vivify = self.vivify?;
+        let Some(touch) = self.exptime else { return Some(vivify) };
+        let last = self.words.filter(|word| matches!(word[0], b'N' | b'T')).last();
+        Some(if last.is_some_and(|word| word[0] == b'T') { touch } else { vivify })
     }
 
     /// The flags in the order in which they came.
@@ -162,7 +169,7 @@ impl<'b> Flags<'b> {
 
     /// Reads the token, if the flag has one that matters.
     #[inline]
-    fn read(&mut self, word: &[u8], compat: Compat) -> Result<(), &'static [u8]> {
+    fn read(&mut self, word: &[u8], key: &[u8], compat: Compat) -> Result<(), &'static [u8]> {
         let token = &word[1..];
         let number = |wrong| numbers::unsigned(token, compat).ok_or(wrong);
         let time = || numbers::exptime(token, compat).ok_or(BAD_TOKEN);
@@ -175,6 +182,7 @@ impl<'b> Flags<'b> {
             b'J' => self.initial = number(BAD_INITIAL)?,
             b'D' => self.delta = number(BAD_DELTA)?,
             b'F' => self.client_flags = client_flags(token, compat).ok_or(BAD_LINE)?,
+            b'b' => self.decoded_key = Some(key::decoded(key).ok_or(BAD_KEY)?),
             b'M' if is_old(compat) && token.len() != 1 => return Err(BAD_MODE_LENGTH),
             b'M' => self.mode = Some(token.first().copied().unwrap_or(b' ')),
             _ => {}

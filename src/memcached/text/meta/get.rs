@@ -20,13 +20,10 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
     let fetch = Fetch {
         quietly: flags.has(b'u'),
         touch: flags.exptime,
-        vivify: flags.vivify,
-        touch_new: flags.has_in_order(b'N', b'T'),
+        vivify: flags.vivify_exptime(),
         stamp: flags.stamp,
         recache: flags.recache,
-        recache_touched: flags.has_in_order(b'T', b'R'),
         metadata: flags.has_any(b"htl"),
-        // What this makes is not marked as one with a key in base64.
         ..Fetch::default()
     };
     let fetched = state.service.store().fetch(&key.bytes, fetch);

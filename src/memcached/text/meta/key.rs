@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::flags::{Complaint, Flags};
+use super::flags::Flags;
 use crate::memcached::Output;
 
 /// Padding is needed; what its last letter carries beyond the last byte does not matter.
@@ -23,15 +23,13 @@ pub(in crate::memcached::text) struct Key<'b> {
 }
 
 impl<'b> Key<'b> {
-    /// The key that `word` names.
+    /// The key that `word` names, with these flags.
     #[inline]
-    pub(super) fn parse(word: &'b [u8], flags: &Flags<'_>) -> Result<Self, Complaint> {
-        if !flags.has(b'b') {
-            return Ok(Self { bytes: Cow::Borrowed(word), is_binary: false });
+    pub(super) fn new(word: &'b [u8], flags: &mut Flags<'_>) -> Self {
+        match flags.decoded_key.take() {
+            None => Self { bytes: Cow::Borrowed(word), is_binary: false },
+            Some(bytes) => Self { bytes: Cow::Owned(bytes), is_binary: true },
         }
-        let error = Complaint::of_flag(b"CLIENT_ERROR error decoding key\r\n");
-        let bytes = decoded(word).ok_or(error)?;
-        Ok(Self { bytes: Cow::Owned(bytes), is_binary: true })
     }
 
     /// Appends the flag k.
@@ -40,27 +38,9 @@ impl<'b> Key<'b> {
     }
 }
 
-/// The bytes that `word` stands for. As memcached does, it passes over what is no base64, and ends
-/// with the first group of four that has padding, wherever in it that stands.
+/// The bytes that `word` stands for.
 pub(super) fn decoded(word: &[u8]) -> Option<Vec<u8>> {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-    let mut letters: Vec<u8> = word.iter().copied().filter(is_base64).collect();
-    if letters.len() % 4 != 0 {
-        return None;
-    }
-    let mut padding = 0;
-    if let Some(group) = letters.chunks_exact(4).position(|group| group.contains(&b'=')) {
-        letters.truncate(group * 4 + 4);
-        for letter in &mut letters[group * 4..] {
-            if *letter == b'=' {
-                *letter = b'A';
-                padding += 1;
-            }
-        }
-    }
-    let mut bytes = BASE64.decode(letters).ok()?;
-    bytes.truncate(bytes.len().saturating_sub(padding));
-    (padding <= 2 && !bytes.is_empty()).then_some(bytes)
+    BASE64.decode(word).ok().filter(|bytes| !bytes.is_empty())
 }
 
 /// Appends the flag k for an item with this key.

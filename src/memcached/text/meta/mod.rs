@@ -30,8 +30,8 @@ fn key_and_flags<'b>(words: Words<'b>, state: &State) -> Result<(Key<'b>, Flags<
     if words.exceeds(word_limit(state)) {
         return Err(Complaint::of_line(b"CLIENT_ERROR options flags are too long\r\n"));
     }
-    let flags = Flags::parse(rest, compat)?;
-    Ok((Key::parse(key, &flags)?, flags))
+    let mut flags = Flags::parse(key, rest, compat)?;
+    Ok((Key::new(key, &mut flags), flags))
 }
 
 /// How many words may follow a command.

@@ -78,8 +78,8 @@ fn header<'b>(words: Words<'b>, state: &State) -> Result<(Key<'b>, Flags<'b>, Mo
     if words.exceeds(word_limit(state)) {
         return Err(Complaint::of_line(too_many_words(compat)));
     }
-    let flags = Flags::parse(rest, compat)?;
-    let key = Key::parse(key, &flags)?;
+    let mut flags = Flags::parse(key, rest, compat)?;
+    let key = Key::new(key, &mut flags);
     let mode = match flags.mode {
         None | Some(b'S') => Mode::Set,
         Some(b'E') => Mode::Add,
