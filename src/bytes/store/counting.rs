@@ -105,10 +105,9 @@ impl Store {
 
     fn begin_counter(&self, count: Count, now: u32) -> Verdict<(Counted, Item, Expiry)> {
         let exptime = count.vivify.ok_or(Reason::Absent)?;
-        let ttl = self.left_of(exptime, now);
-        let ttl_after = count.touch.map_or(ttl, |exptime| self.left_of(exptime, now));
+        let left = self.left_of(exptime, now);
         let number = count.initial;
-        let counted = Counted { number, cas: 0, ttl, ttl_after, is_new: true };
+        let counted = Counted { number, cas: 0, ttl: left, ttl_after: left, is_new: true };
         let item = Item::new(decimal::format(number, 0), 0, now);
         Ok((counted, item, self.expiry(exptime)))
     }
@@ -125,9 +124,7 @@ impl Store {
             return Err(Reason::NotNumeric);
         }
         let current = old.cas(Some(present.cas));
-        // Of what is empty, no stamp is compared any more.
-        let is_other = count.cas.is_some_and(|seen| seen != 0 && seen != current);
-        if is_other && !old.value.is_empty() {
+        if count.cas.is_some_and(|seen| seen != 0 && seen != current) {
             return Err(Reason::Changed);
         }
         let number = decimal::parse(&old.value).ok_or(Reason::NotNumeric)?;

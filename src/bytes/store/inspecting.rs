@@ -90,6 +90,21 @@ impl Store {
         weight(key, value, flags) <= self.inner.item_limit
     }
 
+    /// How many seconds an item lives that is given `exptime` now; `None` for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// assert_eq!([0, 60, -1].map(|exptime| store.life(exptime)), [None, Some(60), Some(0)]);
+    /// ```
+    #[must_use]
+    pub fn life(&self, exptime: i64) -> Option<u32> {
+        self.left_of(exptime, self.second())
+    }
+
     /// How many bytes a single item may take.
     ///
     /// # Examples
