@@ -12,6 +12,10 @@ use crate::time::{Clock, SystemClock};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
+/// Stamps begin at 1024 and not at a random place: there are clients that keep 32 bits of them, and
+/// send no stamp at all if it has more. Below are the numbers that are never a stamp.
+const SMALL_STAMPS: u64 = 4 * 1024;
+
 /// Builds a [`Store`].
 ///
 /// # Examples
@@ -36,7 +40,7 @@ pub struct StoreBuilder {
     item_limit: usize,
     evicts: bool,
     stripes: Option<usize>,
-    stamp_seed: Option<u64>,
+    stamp_seed: u64,
     lock_time: Duration,
     max_lock_time: Duration,
 }
@@ -50,7 +54,7 @@ impl StoreBuilder {
             item_limit: MEGABYTE as usize,
             evicts: true,
             stripes: None,
-            stamp_seed: None,
+            stamp_seed: SMALL_STAMPS,
             lock_time: Duration::from_secs(15),
             max_lock_time: Duration::from_secs(15),
         }
@@ -94,11 +98,11 @@ impl StoreBuilder {
         self
     }
 
-    /// Where the stamps begin, instead of a random place: for tests that must run the same again,
+    /// Where the stamps begin: for tests that must run the same again,
     /// which need a store of one stripe as well.
     #[doc(hidden)]
     pub fn stamp_seed(mut self, seed: u64) -> Self {
-        self.stamp_seed = Some(seed);
+        self.stamp_seed = seed;
         self
     }
 
@@ -125,12 +129,10 @@ impl StoreBuilder {
             })
             .max_lock_time(self.max_lock_time)
             .default_lock_time(self.lock_time)
-            .evicts(self.evicts);
+            .evicts(self.evicts)
+            .stamp_seed(self.stamp_seed);
         if let Some(count) = self.stripes {
             builder = builder.stripes(count);
-        }
-        if let Some(seed) = self.stamp_seed {
-            builder = builder.stamp_seed(seed);
         }
         let inner = Inner {
             cache: builder.build()?,

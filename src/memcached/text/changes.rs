@@ -18,6 +18,8 @@ pub(super) fn count(words: Words<'_>, down: bool, state: &mut State, out: &mut O
     let counted = key_and_argument(words, state.service.config().compat)
         .and_then(|(key, delta)| changed(key, delta, down, state));
     match counted {
+        // Who says too much or too little has not asked for silence.
+        Err(reply) if reply == ERROR => out.push(reply),
         _ if words.ends_in_noreply() => {}
         Ok(number) => {
             out.push_number(number);
@@ -70,7 +72,7 @@ fn refusal(reason: Reason, miss: impl FnOnce()) -> &'static [u8] {
 /// `touch`.
 pub(super) fn touch(words: Words<'_>, state: &mut State, out: &mut Output) {
     let reply = touched(words, state).unwrap_or_else(|refused| refused);
-    if !words.ends_in_noreply() {
+    if reply == ERROR || !words.ends_in_noreply() {
         out.push(reply);
     }
 }

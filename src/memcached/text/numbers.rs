@@ -44,11 +44,12 @@ pub(super) fn client_flags(word: &[u8]) -> Option<u32> {
     digits(word).or_else(|| loosely_unsigned(word)).map(|flags| flags as u32)
 }
 
-/// The number of bytes that follow a line.
+/// The number of bytes that follow a line. 1.6.18 reads it like an expiry time.
 #[inline]
 pub(super) fn bytes(word: &[u8], compat: Compat) -> Option<usize> {
-    let number = unsigned(word, compat).filter(|&number| number <= MAX_BYTES)?;
-    usize::try_from(number).ok()
+    let number =
+        if is_loose(compat) { u64::try_from(loose_exptime(word)?).ok()? } else { digits(word)? };
+    usize::try_from(number).ok().filter(|_| number <= MAX_BYTES)
 }
 
 fn is_loose(compat: Compat) -> bool {

@@ -38,9 +38,27 @@ impl<'b> Key<'b> {
     }
 }
 
-/// The bytes that `word` stands for.
+/// The bytes that `word` stands for. As memcached does, it passes over what is no base64, and ends
+/// with the first group of four that has padding, wherever in it that stands.
 pub(super) fn decoded(word: &[u8]) -> Option<Vec<u8>> {
-    BASE64.decode(word).ok().filter(|bytes| !bytes.is_empty())
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let mut letters: Vec<u8> = word.iter().copied().filter(is_base64).collect();
+    if letters.len() % 4 != 0 {
+        return None;
+    }
+    let mut padding = 0;
+    if let Some(group) = letters.chunks_exact(4).position(|group| group.contains(&b'=')) {
+        letters.truncate(group * 4 + 4);
+        for letter in &mut letters[group * 4..] {
+            if *letter == b'=' {
+                *letter = b'A';
+                padding += 1;
+            }
+        }
+    }
+    let mut bytes = BASE64.decode(letters).ok()?;
+    bytes.truncate(bytes.len().saturating_sub(padding));
+    (padding <= 2 && !bytes.is_empty()).then_some(bytes)
 }
 
 /// Appends the flag k for an item with this key.
