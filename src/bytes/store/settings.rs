@@ -1,78 +1,9 @@
-//! Looks at items and settings that change nothing.
+//! What a store allows, and its time.
 
 use super::Store;
-use crate::bytes::error::StoreError;
-use crate::bytes::item::{Key, weight};
-use crate::bytes::requests::{Fetch, Fetched};
-use crate::epoch;
+use crate::bytes::item::weight;
 
 impl Store {
-    /// The item under `key` as it is, with [`Metadata`]: this is no use of it, and wins no right to
-    /// fill it.
-    ///
-    /// # Concurrency
-    ///
-    /// Takes the key's stripe lock for a moment.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::BadKey`], and [`Reason::Reentrant`] from inside an update closure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use caskade::bytes::Store;
-    ///
-    /// let store = Store::new();
-    /// store.set("k", "value", 0, 60)?;
-    /// let seen = store.inspect("k")?.ok_or("gone")?;
-    /// let metadata = seen.metadata.ok_or("always there")?;
-    /// assert!(!metadata.was_fetched);
-    /// assert_eq!(metadata.ttl, Some(60));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn inspect(&self, key: impl AsRef<[u8]>) -> Result<Option<Fetched>, StoreError> {
-        let key = self.check(key.as_ref())?;
-        let fetch = Fetch { quietly: true, plainly: true, metadata: true, ..Fetch::default() };
-        Ok(self.fetch_locked(key, fetch)?)
-    }
-
-    /// Shows all items, each as [`inspect`](Self::inspect) does.
-    ///
-    /// # Concurrency
-    ///
-    /// Weakly consistent: each item was so at some instant during the call, and those that come or go
-    /// meanwhile may or may not be shown. No lock is held while `look` runs.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use caskade::bytes::Store;
-    ///
-    /// let store = Store::new();
-    /// store.set("a", "1", 0, 0)?;
-    /// store.set("b", "22", 0, 0)?;
-    /// let mut bytes = 0;
-    /// store.visit(|_, seen| bytes += seen.hit.value.len());
-    /// assert_eq!(bytes, 3);
-    /// # Ok::<(), caskade::bytes::StoreError>(())
-    /// ```
-    pub fn visit(&self, mut look: impl FnMut(&[u8], &Fetched)) {
-        self.flush_if_due();
-        let store = self.inner.cache.store();
-        for index in 0..store.stripe_count() {
-            let keys: Vec<Key> = {
-                let guard = epoch::pin();
-                store.walk_stripe(index, &guard).map(|(key, _)| key.clone()).collect()
-            };
-            for key in keys {
-                if let Ok(Some(seen)) = self.inspect(key.as_bytes()) {
-                    look(key.as_bytes(), &seen);
-                }
-            }
-        }
-    }
-
     /// Whether an item may be so large: one with a key of `key` bytes, a value of `value` bytes and
     /// these `flags`.
     ///
