@@ -28,10 +28,16 @@ fn hits_are_answered_in_order() {
 
 #[test]
 fn a_long_line_of_keys_is_answered_in_parts() {
+    for command in ["get", "gat 0"] {
+        is_answered_in_parts(command);
+    }
+}
+
+fn is_answered_in_parts(command: &str) {
     let service = Service::new();
     service.store().set("a", vec![b'x'; 1000], 0, 0).expect("there is room");
     let mut connection = Connection::new(&service);
-    let request = format!("version\r\nget{}  \r\nmn\r\n", " a none".repeat(20_000));
+    let request = format!("version\r\n{command}{}  \r\nmn\r\n", " a none".repeat(20_000));
     let mut out = Output::new();
     let mut flow = connection.feed(request.as_bytes(), &mut out);
     let mut answers = Vec::new();
@@ -54,9 +60,10 @@ fn a_long_line_with_a_bad_key_or_none_has_one_answer() {
     let mut connection = Connection::new(&service);
     let mut out = Output::new();
     let keys = " a".repeat(2000);
-    let bad = format!("get{keys} {}\r\nget{}\r\n", "k".repeat(251), " ".repeat(3000));
+    let (long, blanks) = ("k".repeat(251), " ".repeat(3000));
+    let bad = format!("get{keys} {long}\r\nget{blanks}\r\ngat 0{keys} {long}\r\n");
     assert_eq!(connection.feed(bad.as_bytes(), &mut out), Flow::More);
-    assert_eq!(out.to_vec(), format!("{BAD}\r\nERROR\r\n").as_bytes());
+    assert_eq!(out.to_vec(), format!("{BAD}\r\nERROR\r\n{BAD}\r\n").as_bytes());
 }
 
 #[test]

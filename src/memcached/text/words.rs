@@ -24,6 +24,11 @@ impl<'b> Words<'b> {
         (words, N)
     }
 
+    /// The next word, which stays.
+    pub(super) fn peek(mut self) -> Option<&'b [u8]> {
+        self.next()
+    }
+
     /// How many bytes are left.
     pub(super) fn len(self) -> usize {
         self.rest.len()
