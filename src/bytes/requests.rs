@@ -101,6 +101,8 @@ pub struct Fetch {
     pub stamp: Option<u64>,
     /// Win the right to fill an item anew that has less than so many seconds to live.
     pub recache: Option<i64>,
+    /// What is left to live is taken from after `touch`.
+    pub recache_touched: bool,
     /// The caller wants [`Metadata`] of the item, which costs the stripe lock.
     pub metadata: bool,
     /// The key came in base64.

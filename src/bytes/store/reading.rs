@@ -212,11 +212,12 @@ impl Store {
     fn look(&self, present: &Present<'_, Item>, fetch: Fetch, now: u32) -> Fetched {
         let item = present.value;
         let left = Calendar::left(present.expires, now);
-        let claims = left.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let left_after = match fetch.touch {
             Some(exptime) => self.left_of(exptime, now),
             None => left,
         };
+        let judged = if fetch.recache_touched { left_after } else { left };
+        let claims = judged.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let metadata = Metadata {
             ttl: left,
             ttl_after: left_after,

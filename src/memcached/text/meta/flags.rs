@@ -140,6 +140,13 @@ impl<'b> Flags<'b> {
         Some(if last.is_some_and(|word| word[0] == b'T') { touch } else { vivify })
     }
 
+    /// Whether R looks at the expiry time that T has given.
+    #[inline]
+    pub(super) fn touches_before_recache(&self) -> bool {
+        let mut order = self.words.map(|word| word[0]).filter(|letter| b"RT".contains(letter));
+        self.recache.is_some() && order.next() == Some(b'T')
+    }
+
     /// The flags in the order in which they came.
     #[inline]
     pub(super) fn words(&self) -> Words<'b> {
