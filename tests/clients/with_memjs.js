@@ -6,7 +6,7 @@ const { Client } = require('memjs');
 const { address, equal, fails, run } = require('./check.js');
 
 run('memjs', async () => {
-  const client = Client.create(address, { timeout: 10, retries: 1 });
+  const client = Client.create(address, { timeout: 10, retries: 1, logger: { log() {} } });
   const text = async (key) => {
     const { value } = await client.get(key);
     return value === null ? null : value.toString();

@@ -1,5 +1,6 @@
 """meta-memcache: the meta commands alone, with leases."""
 
+import logging
 import os
 
 import check
@@ -12,6 +13,8 @@ from meta_memcache.configuration import (
     StalePolicy,
     connection_pool_factory_builder,
 )
+
+logging.disable()  # it tells of refusals, which are wanted here
 
 client = CacheClient.cache_client_from_servers(
     servers=[ServerAddress(check.HOST, check.PORT)],

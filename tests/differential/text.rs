@@ -410,6 +410,10 @@ fn others() -> BoxedStrategy<Request> {
     let flush = (select(&["", "0", "-1", "100", "abc", "2592001"][..]), noreply(), slip());
     let flush = flush.prop_map(|(delay, noreply, slip)| {
         let words = (!delay.is_empty()).then(|| Word::new(delay));
+        let slip = match slip {
+            Slip::Insert(_, b"1" | b"+1") | Slip::Replace(_, b"1" | b"+1") => Slip::None,
+            slip => slip,
+        };
         let is_plain = matches!(slip, Slip::None) && matches!(delay, "" | "0" | "-1");
         let request = line("flush_all", words.into_iter().collect(), noreply, &slip);
         Request { flushes: true, sets_flush_time: !is_plain, ..request }
@@ -614,6 +618,10 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
             if command == "ma" {
                 dismiss_times_of_growing(&mut flags);
             }
+            if ["N", "T", "t"].iter().all(|letter| flags.iter().any(|(row, _)| row == letter)) {
+                // memcached shows each of the two times, if it is asked in between. We, the last.
+                flags.retain(|(row, _)| row != "t");
+            }
             dismiss_negative_times(&mut flags);
             dismiss_long_opaques(&mut flags);
             let mut words = vec![Word::new(command), Word::new(key)];
@@ -662,8 +670,9 @@ fn dismiss_negative_times(flags: &mut Vec<(String, Word)>) {
 /// found something else. That is not copied, so there is nothing else.
 fn dismiss_long_opaques(flags: &mut Vec<(String, Word)>) {
     if flags.iter().any(|(_, word)| is_long_opaque(word)) {
-        flags
-            .retain(|(row, word)| is_long_opaque(word) || (row.len() == 1 && "vskq".contains(row)));
+        let is_harmless = |row: &str| ["v", "s", "k", "q"].contains(&row);
+        flags.retain(|(row, word)| is_long_opaque(word) || is_harmless(row));
+        flags.push(("u".to_owned(), Word::new("u"))); // it would be a use
     }
 }
 

@@ -140,11 +140,11 @@ impl<'b> Flags<'b> {
         Some(if last.is_some_and(|word| word[0] == b'T') { touch } else { vivify })
     }
 
-    /// Whether both flags are there, and in this order.
+    /// Whether R looks at the expiry time that T has given.
     #[inline]
-    pub(super) fn has_in_order(&self, first: u8, second: u8) -> bool {
-        let mut letters = self.words.map(|word| word[0]).filter(|l| [first, second].contains(l));
-        self.has(first) && self.has(second) && letters.next() == Some(first)
+    pub(super) fn touches_before_recache(&self) -> bool {
+        let mut order = self.words.map(|word| word[0]).filter(|letter| b"RT".contains(letter));
+        self.recache.is_some() && order.next() == Some(b'T')
     }
 
     /// The flags in the order in which they came.

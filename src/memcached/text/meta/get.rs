@@ -24,7 +24,7 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
         vivify: flags.vivify_exptime(),
         stamp: flags.stamp,
         recache: flags.recache,
-        recache_touched: flags.has_in_order(b'T', b'R'),
+        recache_touched: flags.touches_before_recache(),
         metadata: flags.has_any(b"htl"),
         ..Fetch::default()
     };
