@@ -9,6 +9,8 @@
 mod binary;
 mod case;
 mod compare;
+// The server compares in the same way.
+#[path = "../../src/memcached/server/comparing/replies.rs"]
 mod replies;
 mod servers;
 mod stamps;
