@@ -15,16 +15,13 @@
 //! - An item that [expires at once](crate::bytes::Store) shows `t0`, where memcached shows a number
 //!   near 2^32.
 //! - After a key that is too long, 1.6.45 sends an empty line behind the error. Here there is none.
-//! - A data length beyond 2^31 is an error; 1.6.18 takes it modulo 2^32.
 //! - A `get` line without an end may grow to 1 MiB, there without limit. Other lines end at 2048
 //!   bytes, as there.
-//! - `mg` with both `R` and `T` compares `R` with the expiry time before `T`, in whatever order they
-//!   come.
 //! - A wrong opaque is refused before anything is done; memcached notices it when it answers.
 //! - Two base64 texts one after the other, each with its padding, are no key.
 //! - `lru_crawler metadump` may be pipelined. `lru_crawler disable` does not forbid it.
-//! - Stamps begin at a random place and do not count up by one. They are unique, never zero, and rise
-//!   for each key, unless a client chooses one.
+//! - Stamps do not count up by one. They are unique, never zero, and rise for each key, unless a client
+//!   chooses one.
 //! - `watch`, `extstore` and `refresh_certs` have nothing to act on and are refused; what tunes slabs
 //!   and the LRU is answered as there and changes nothing. All items are of size class 1.
 //! - `stats` shows 0 for what does not exist, and has `caskade_version` besides. `get_expired` and
