@@ -165,6 +165,7 @@
 //! | `metrics` | `Stats::record_metrics`: the statistics as metrics | metrics |
 //! | `bytes` | `bytes::Store`: memcached's semantics for byte strings | bytes |
 //! | `memcached` | `memcached::Connection`: its three protocols, without sockets | base64, itoa, memchr |
+//! | `test-server` | `memcached::TestServer`: memcached in your tests | socket2 |
 //! | `server` | the binary `caskade-server`, see `memcached::server` | clap, rustix, serde_json, socket2, tokio |
 //! | `tls` | its switch `-Z` | tokio-rustls |
 //!

@@ -66,13 +66,13 @@ impl Item {
     /// As it was looked at.
     pub(super) fn restored(view: &ItemView, now: u32) -> Self {
         let item = Self::new(view.value.clone(), view.flags, now).stamped(Some(view.cas));
-        for (is_set, mark) in
-            [(view.is_stale, STALE), (view.is_won, WON), (view.was_fetched, FETCHED)]
-        {
-            if is_set {
-                item.mark(mark);
-            }
-        }
+        let marks = [
+            (view.is_stale, STALE),
+            (view.is_won, WON),
+            (view.was_fetched, FETCHED),
+            (view.binary_key, BINARY_KEY),
+        ];
+        marks.iter().filter(|(is_set, _)| *is_set).for_each(|&(_, mark)| item.mark(mark));
         item
     }
 

@@ -7,7 +7,7 @@ use super::stats::Tally;
 use super::{Output, Service, binary, text};
 
 /// More output than this is written before further requests are carried out.
-const OUTPUT_LIMIT: usize = 256 * 1024;
+pub(super) const OUTPUT_LIMIT: usize = 256 * 1024;
 
 /// So much memory a connection keeps for what is incomplete, once it needs no more.
 const HELD_LIMIT: usize = 16 * 1024;
@@ -46,6 +46,10 @@ pub(super) struct State {
     pub(super) extended_errors: bool,
     /// How much of an incomplete line has been searched for its end.
     pub(super) scanned: usize,
+    /// How much of a line of keys has been answered, if the rest waits for the output to be written.
+    pub(super) answered: usize,
+    /// A line of keys may be answered in parts.
+    pub(super) in_parts: bool,
 }
 
 impl State {
@@ -80,6 +84,8 @@ impl Connection {
             tally: Tally::default(),
             extended_errors: false,
             scanned: 0,
+            answered: 0,
+            in_parts: false,
         };
         let protocol = service.config().protocol;
         Self { state, input: Vec::new(), begin: 0, skip: 0, protocol, is_closed: false }
@@ -102,6 +108,8 @@ impl Connection {
             return Flow::Close;
         }
         let written = out.len();
+        // Whoever stands between sees whole requests and whole answers.
+        self.state.in_parts = !I::IS_ACTIVE;
         let mut held = std::mem::take(&mut self.input);
         let begin = std::mem::take(&mut self.begin);
         let (flow, used) = if held.is_empty() {
@@ -195,7 +203,9 @@ impl Connection {
         }
         let Parsed { command, len } = text::parse(input, state)?;
         if !I::IS_ACTIVE {
-            return Some((text::execute(&command, state, out), len));
+            let flow = text::execute(&command, state, out);
+            let is_whole = state.answered == 0;
+            return Some((flow, if is_whole { len } else { 0 }));
         }
         let mut request = text::describe(&command, front(input, len));
         request.unread = len - request.raw.len() as u64;

@@ -12,16 +12,18 @@ const START: i64 = 1_700_000_000;
 
 fn timed() -> (Store, ManualClock) {
     let clock = ManualClock::new();
-    let store = Store::builder().clock(clock.clone()).unix_start(START).build().unwrap();
+    let store =
+        Store::builder().clock(clock.clone()).unix_start(START).build().expect("valid settings");
     (store, clock)
 }
 
 fn text(store: &Store, key: &str) -> Option<String> {
-    store.read(key, |item| String::from_utf8(item.value.to_vec()).unwrap()).unwrap()
+    let read = store.read(key, |item| String::from_utf8(item.value.to_vec()).expect("text"));
+    read.expect("a good key")
 }
 
 fn reason<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Reason {
-    result.unwrap_err().reason()
+    result.expect_err("refused").reason()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -421,8 +423,9 @@ fn nothing_is_lost_among_threads() {
 /// Adds one by compare and swap.
 fn raise(store: &Store, key: &str) {
     loop {
-        let seen = store.get(key).unwrap().unwrap();
-        let number: u64 = std::str::from_utf8(&seen.value).unwrap().parse().unwrap();
+        let seen = store.get(key).expect("a good key").expect("it is there");
+        let text = std::str::from_utf8(&seen.value).expect("text");
+        let number: u64 = text.parse().expect("a number");
         match store.cas(key, (number + 1).to_string(), 0, 0, seen.cas) {
             Ok(_) => return,
             Err(refused) => assert_eq!(refused.reason(), Reason::Changed),

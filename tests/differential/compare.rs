@@ -131,7 +131,7 @@ fn play(case: &Case, wire: Wire, server: &mut dyn Server) -> Vec<Step> {
 fn look_at(key: usize, server: &mut dyn Server, stamps: &mut Stamps) -> Step {
     let line = [b"me ", &key_name(key)[..], b"\r\n"].concat();
     let answer = server.ask(&line, &[b"\r\n"]);
-    if let Some(stamp) = replies::stamp_of(&answer) {
+    if let Some(stamp) = stamp_of(&answer) {
         stamps.learn(key, stamp);
     }
     Step {
@@ -175,4 +175,11 @@ fn show(step: Option<&Step>) -> String {
     }
     text.push('\n');
     text
+}
+
+/// The stamp in `me`'s answer.
+fn stamp_of(answer: &[u8]) -> Option<u64> {
+    let words = answer.trim_ascii_end().split(|&byte| byte == b' ');
+    let mut digits = words.filter_map(|word| word.strip_prefix(b"cas="));
+    digits.find_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
 }

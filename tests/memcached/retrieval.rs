@@ -1,5 +1,7 @@
 //! `get`, `gets`, `gat`, `gats`.
 
+use caskade::memcached::{Connection, Flow, Output, Service};
+
 use crate::script::{BOTH, NEW, OLD, play};
 
 const BAD: &str = "CLIENT_ERROR bad command line format";
@@ -22,6 +24,46 @@ fn hits_are_answered_in_order() {
     );
     play(OLD, &[("get", "ERROR"), ("gets", "ERROR"), ("bget a", "END"), ("  get  a", "END")]);
     play(NEW, &[("get", BAD), ("gets", BAD), ("bget a", "ERROR"), ("  get  a", "ERROR")]);
+}
+
+#[test]
+fn a_long_line_of_keys_is_answered_in_parts() {
+    for command in ["get", "gat 0"] {
+        is_answered_in_parts(command);
+    }
+}
+
+fn is_answered_in_parts(command: &str) {
+    let service = Service::new();
+    service.store().set("a", vec![b'x'; 1000], 0, 0).expect("there is room");
+    let mut connection = Connection::new(&service);
+    let request = format!("version\r\n{command}{}  \r\nmn\r\n", " a none".repeat(20_000));
+    let mut out = Output::new();
+    let mut flow = connection.feed(request.as_bytes(), &mut out);
+    let mut answers = Vec::new();
+    while flow == Flow::Write {
+        assert!(out.len() < 1_000_000, "{} bytes at once", out.len());
+        answers.extend(out.to_vec());
+        out.clear();
+        flow = connection.feed(b"", &mut out);
+    }
+    answers.extend(out.to_vec());
+    let item = format!("VALUE a 0 1000\r\n{}\r\n", "x".repeat(1000));
+    let all = format!("VERSION 1.6.18\r\n{}END\r\nMN\r\n", item.repeat(20_000));
+    assert!(answers == all.as_bytes(), "{} bytes, not {}", answers.len(), all.len());
+}
+
+#[test]
+fn a_long_line_with_a_bad_key_or_none_has_one_answer() {
+    let service = Service::new();
+    service.store().set("a", "x", 0, 0).expect("there is room");
+    let mut connection = Connection::new(&service);
+    let mut out = Output::new();
+    let keys = " a".repeat(2000);
+    let (long, blanks) = ("k".repeat(251), " ".repeat(3000));
+    let bad = format!("get{keys} {long}\r\nget{blanks}\r\ngat 0{keys} {long}\r\n");
+    assert_eq!(connection.feed(bad.as_bytes(), &mut out), Flow::More);
+    assert_eq!(out.to_vec(), format!("{BAD}\r\nERROR\r\n{BAD}\r\n").as_bytes());
 }
 
 #[test]

@@ -123,13 +123,14 @@ fn numbers_are_as_generous_as_the_version() {
             ("set k 0 0 -1", BAD),
             ("set k 0 0 x", BAD),
             ("set k 0 0 2147483646", BAD),
-            ("set k 0 0 4294967297", BAD),
             ("set k 0 0 1 |1", "STORED"),
             ("set  k  0  0  1|1", "STORED"),
             ("set k 0 0 1 NOREPLY|1", "STORED"),
             ("set k 0 0 1 bogus|1", "STORED"),
         ],
     );
+    play(OLD, &[("set k 0 0 4294967297|1", "STORED")]); // modulo 2^32
+    play(NEW, &[("set k 0 0 4294967297", BAD)]);
     play(
         OLD,
         &[

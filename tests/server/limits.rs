@@ -67,6 +67,24 @@ fn who_asks_and_never_reads_costs_little_memory() {
 }
 
 #[test]
+fn who_names_many_keys_costs_little_memory() {
+    let server = Server::start(&["-t", "1"]);
+    let mut peer = server.connect();
+    peer.set("k", &[b'x'; 1000]);
+    let before = server.resident();
+    peer.send(format!("get{}\r\n", " k".repeat(100_000)).as_bytes());
+    assert_eq!(peer.line(), "VALUE k 0 1000");
+    assert_eq!(server.connect().ask("version"), "VERSION 1.6.18");
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 8 << 20, "{grown} bytes");
+    let mut count = 1;
+    while peer.line().len() == 1000 && peer.line() != "END" {
+        count += 1;
+    }
+    assert_eq!(count, 100_000);
+}
+
+#[test]
 fn who_takes_nothing_for_too_long_is_closed() {
     let server = Server::start(&["-c", "1", "--write-timeout", "1"]);
     let mut peer = server.connect_when_there_is_room();

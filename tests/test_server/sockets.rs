@@ -100,3 +100,19 @@ fn quit_is_an_orderly_end() {
     assert_eq!(client.rest(), (b"STORED\r\n".to_vec(), End::Closed));
     assert_eq!(server.store().get("k").unwrap().unwrap().value, "x");
 }
+
+#[test]
+fn many_threads_may_use_one_server() {
+    let server = TestServer::start().unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                server.expect(cmd("set").key(format!("k{number}")).times(1));
+                Client::of(server).set(&format!("k{number}"), "x");
+            });
+        }
+    });
+    server.verify().unwrap();
+    assert_eq!(server.log().count(&cmd("set")), 4);
+}

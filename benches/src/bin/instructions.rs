@@ -45,7 +45,7 @@ fn filled() -> Numbers {
         cache.insert(key, value_of(key)).expect("nobody locks a key");
     }
     let sum: u64 = (0..ENTRIES).filter_map(|rank| cache.get(&key(rank))).sum();
-    assert_eq!(sum, (0..ENTRIES).map(|rank| value_of(key(rank))).sum());
+    assert_eq!(sum, (0..ENTRIES).map(|rank| value_of(key(rank))).sum::<u64>());
     cache
 }
 

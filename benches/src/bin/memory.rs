@@ -86,7 +86,7 @@ fn cost(kind: &Kind<dyn NumberSubject>, entries: usize) -> Cost {
     subject.settle();
     subject.settle();
     let bytes = ALLOCATOR.live.load(Relaxed) - live;
-    let expected = keys.iter().map(|key| caskade_bench::keys::value_of(*key)).sum();
+    let expected: u64 = keys.iter().map(|key| caskade_bench::keys::value_of(*key)).sum();
     assert_eq!(subject.read_each(&keys), expected, "{}", kind.name);
     let each = entries as f64;
     Cost { bytes: bytes as f64 / each, allocations: allocated as f64 / each }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::Store;
 use crate::bytes::exptime::Calendar;
-use crate::bytes::item::Item;
+use crate::bytes::item::{Item, Key, weight};
+use crate::bytes::requests::LOCKED;
 use crate::epoch;
 use crate::expiry::Expiry;
 use crate::store::{Opener, Present, Revision};
@@ -48,8 +49,50 @@ pub struct ItemView {
     pub is_won: bool,
     /// It was read since it was stored.
     pub was_fetched: bool,
+    /// How many seconds ago it was last used.
+    pub idle: u32,
+    /// The request that made it had its key in base64.
+    pub binary_key: bool,
     /// For how long it is locked, if it is.
     pub locked_for: Option<Duration>,
+}
+
+impl ItemView {
+    /// How many bytes it takes, as memcached counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::{ITEM_OVERHEAD, Store};
+    ///
+    /// let store = Store::new();
+    /// store.set("k", "value", 0, 60)?;
+    /// assert_eq!(store.examine("k").map(|item| item.size()), Some(6 + ITEM_OVERHEAD));
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn size(&self) -> usize {
+        weight(self.key.len(), self.value.len(), self.flags)
+    }
+
+    /// The stamp as clients see it: that of a locked item is [`LOCKED`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::{LOCKED, Store};
+    /// use std::time::Duration;
+    ///
+    /// let store = Store::new();
+    /// store.set("k", "value", 0, 60)?;
+    /// store.get_and_lock("k", Duration::ZERO)?;
+    /// assert_eq!(store.examine("k").map(|item| item.shown_cas()), Some(LOCKED));
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn shown_cas(&self) -> u64 {
+        if self.locked_for.is_some() { LOCKED } else { self.cas }
+    }
 }
 
 impl Store {
@@ -95,6 +138,8 @@ impl Store {
             is_stale: item.is_stale(),
             is_won: item.is_won(),
             was_fetched: item.was_fetched(),
+            idle: now.saturating_sub(item.used()),
+            binary_key: item.has_binary_key(),
             locked_for: None,
         }
     }
@@ -119,17 +164,41 @@ impl Store {
     /// ```
     #[must_use]
     pub fn items(&self) -> Vec<ItemView> {
-        let store = self.inner.cache.store();
         let mut items = BTreeMap::new();
-        for index in 0..store.stripe_count() {
-            let guard = epoch::pin();
-            for (key, _) in store.walk_stripe(index, &guard) {
-                if let Some(item) = self.examine(key.as_bytes()) {
-                    items.insert(item.key.clone(), item);
-                }
-            }
-        }
+        self.visit(|item| _ = items.insert(item.key.clone(), item));
         items.into_values().collect()
+    }
+
+    /// Shows all items, as [`examine`](Self::examine) does.
+    ///
+    /// # Concurrency
+    ///
+    /// Each item was so at some instant during the call, and those that come or go meanwhile may or may
+    /// not be shown. No lock is held while `look` runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("a", "1", 0, 0)?;
+    /// store.set("b", "22", 0, 0)?;
+    /// let mut bytes = 0;
+    /// store.visit(|item| bytes += item.value.len());
+    /// assert_eq!(bytes, 3);
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn visit(&self, mut look: impl FnMut(ItemView)) {
+        self.flush_if_due();
+        let store = self.inner.cache.store();
+        for index in 0..store.stripe_count() {
+            let keys: Vec<Key> = {
+                let guard = epoch::pin();
+                store.walk_stripe(index, &guard).map(|(key, _)| key.clone()).collect()
+            };
+            keys.iter().filter_map(|key| self.examine(key.as_bytes())).for_each(&mut look);
+        }
     }
 
     /// Stores an item as it was looked at: stamp, deadline and marks included. A lock is not

@@ -4,11 +4,11 @@
 
 mod counting;
 mod flushing;
-mod inspecting;
 mod intervening;
 mod locking;
 mod reading;
 mod removing;
+mod settings;
 mod writing;
 
 use std::fmt;

@@ -21,6 +21,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How long nobody is accepted after the system has refused to.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a client may take to hear that this is the end.
+const GOODBYE: Duration = Duration::from_secs(10);
 /// How long a client may take to agree on how to encrypt.
 #[cfg(feature = "tls")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -188,7 +190,10 @@ impl House {
         let end = client.serve(&mut self.stopped.clone()).await?;
         let mut stream = client.into_stream();
         match end {
-            End::Closed => stream.shutdown().await?,
+            // What is encrypted ends with a word that the client has to take.
+            End::Closed => {
+                Box::pin(tokio::time::timeout(GOODBYE, stream.shutdown())).await??;
+            }
             End::Idle => self.service.stats().idle_kicks.add(1),
             End::Stuck | End::Reset => {}
         }
@@ -197,7 +202,7 @@ impl House {
 
     fn tell(&self, text: std::fmt::Arguments<'_>) {
         if self.is_verbose {
-            eprintln!("{text}");
+            super::say(text);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::control::Control;
 use super::door::{Door, House, Listener};
 use super::listening::{self, Sockets};
 use super::readiness::{self, PidFile};
+use super::say;
 use super::stopping::Stopping;
 use super::workers::{self, Turns, Workers};
 use crate::bytes::{Store, StoreBuilder};
@@ -30,7 +31,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 pub(super) fn run(settings: &Settings) -> Result<(), String> {
     let wanted = u64::from(settings.connections) + OTHER_DESCRIPTORS;
     if listening::reserve_descriptors(wanted) < wanted {
-        eprintln!("warning: -c: the system's limit of open files allows fewer connections");
+        say(format_args!("warning: -c: the system's limit of open files allows fewer connections"));
     }
     let sockets = Sockets::bind(settings)?;
     let runtime = workers::runtime().map_err(|error| error.to_string())?;
@@ -78,7 +79,7 @@ fn announce(settings: &Settings, sockets: &Sockets) -> Result<(), String> {
     }
     if settings.verbosity > 0 {
         for address in &addresses {
-            eprintln!("server listening on {address}");
+            say(format_args!("server listening on {address}"));
         }
     }
     let unix = sockets.unix.as_ref().map(|(_, file)| file.path());

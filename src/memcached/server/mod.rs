@@ -14,6 +14,7 @@ mod stopping;
 mod tls;
 mod workers;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::Stop;
@@ -35,18 +36,23 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(Stop::Refusal(text)) => {
-            eprint!("{text}");
+            say(format_args!("{}", text.trim_end()));
             return ExitCode::from(USAGE);
         }
     };
     for warning in &settings.warnings {
-        eprintln!("warning: {warning}");
+        say(format_args!("warning: {warning}"));
     }
     match front::run(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            eprintln!("error: {text}");
+            say(format_args!("error: {text}"));
             ExitCode::from(SYSTEM)
         }
     }
+}
+
+/// Tells whoever started the server something. Nobody need listen.
+fn say(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

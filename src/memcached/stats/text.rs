@@ -100,18 +100,17 @@ fn number(word: &[u8]) -> Option<u64> {
 
 fn push_items(mut limit: u64, service: &Service, out: &mut Output) {
     let now = service.store().unix_time();
-    service.store().visit(|key, seen| {
+    service.store().visit(|item| {
         if limit == 0 {
             return;
         }
         limit -= 1;
-        let ttl = seen.metadata.and_then(|metadata| metadata.ttl);
         out.push(b"ITEM ");
-        out.push(key);
+        out.push(&item.key);
         out.push(b" [");
-        out.push_number(seen.hit.value.len());
+        out.push_number(item.value.len());
         out.push(b" b; ");
-        out.push_number(ttl.map_or(0, |left| now + i64::from(left)));
+        out.push_number(item.ttl.map_or(0, |left| now + i64::from(left)));
         out.push(b" s]\r\n");
     });
 }

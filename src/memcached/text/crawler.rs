@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::replies::{BAD_LINE, ERROR, OK, is_old};
 use super::{Words, meta, numbers};
-use crate::bytes::{Fetched, ITEM_OVERHEAD};
+use crate::bytes::ItemView;
 use crate::memcached::connection::State;
 use crate::memcached::{Compat, Output};
 
@@ -67,12 +67,12 @@ fn metadump(has_items: bool, state: &State, out: &mut Output) {
     let mut lines = Vec::new();
     let now = state.service.store().unix_time();
     if has_items {
-        state.service.store().visit(|key, seen| {
-            push_line(key, seen, now, state, &mut lines);
+        state.service.store().visit(|item| {
+            push_line(&item, now, state, &mut lines);
             if is_old {
                 lines.push(b'\n');
             } else {
-                let _ = writeln!(lines, " flags={} ", seen.hit.flags);
+                let _ = writeln!(lines, " flags={} ", item.flags);
             }
         });
     }
@@ -81,22 +81,15 @@ fn metadump(has_items: bool, state: &State, out: &mut Output) {
 }
 
 /// Writing to memory does not fail, so nobody looks at what `write` says.
-fn push_line(key: &[u8], seen: &Fetched, now: i64, state: &State, lines: &mut Vec<u8>) {
-    let Some(metadata) = seen.metadata else { return };
+fn push_line(item: &ItemView, now: i64, state: &State, lines: &mut Vec<u8>) {
     lines.extend_from_slice(b"key=");
-    push_escaped(key, lines);
-    let exp = metadata.ttl.map_or(-1, |left| now + i64::from(left));
-    let used = now - i64::from(metadata.idle);
-    let fetched = if metadata.was_fetched { "yes" } else { "no" };
-    let cas = state.shown(seen.hit.cas);
-    let size = size(key, seen);
+    push_escaped(&item.key, lines);
+    let exp = item.ttl.map_or(-1, |left| now + i64::from(left));
+    let used = now - i64::from(item.idle);
+    let fetched = if item.was_fetched { "yes" } else { "no" };
+    let cas = state.shown(item.shown_cas());
+    let size = item.size();
     let _ = write!(lines, " exp={exp} la={used} cas={cas} fetch={fetched} cls={CLASS} size={size}");
-}
-
-/// What an item takes, as memcached counts.
-pub(super) fn size(key: &[u8], seen: &Fetched) -> usize {
-    let flags = if seen.hit.flags == 0 { 0 } else { 4 };
-    ITEM_OVERHEAD + key.len() + seen.hit.value.len() + flags
 }
 
 /// All but letters, digits and a few signs as `%` with two digits.
@@ -113,9 +106,9 @@ fn push_escaped(key: &[u8], line: &mut Vec<u8>) {
 /// All keys, as requests that ask for them.
 fn mgdump(has_items: bool, state: &State, out: &mut Output) {
     if has_items {
-        state.service.store().visit(|key, seen| {
+        state.service.store().visit(|item| {
             out.push(b"mg ");
-            meta::key::push_stored(key, seen.binary_key, out);
+            meta::key::push_stored(&item.key, item.binary_key, out);
             out.push(b"\r\n");
         });
     }

@@ -24,6 +24,28 @@ impl<'b> Words<'b> {
         (words, N)
     }
 
+    /// The next word, which stays.
+    pub(super) fn peek(mut self) -> Option<&'b [u8]> {
+        self.next()
+    }
+
+    /// How many bytes are left.
+    pub(super) fn len(self) -> usize {
+        self.rest.len()
+    }
+
+    /// What is left after so many bytes.
+    pub(super) fn after(self, bytes: usize) -> Self {
+        Self { rest: &self.rest[bytes..] }
+    }
+
+    /// Takes the first `count` words off.
+    pub(super) fn split_off(&mut self, count: usize) -> Self {
+        let all = self.rest;
+        self.take(count).for_each(drop);
+        Self { rest: &all[..all.len() - self.rest.len()] }
+    }
+
     /// The last word, or nothing.
     pub(super) fn last_word(self) -> &'b [u8] {
         let end = self.rest.iter().rposition(|&byte| byte != b' ').map_or(0, |at| at + 1);
@@ -70,6 +92,16 @@ mod tests {
         assert_eq!(Words::new(b"   ").last_word(), b"");
         assert_eq!(Words::new(b"a b").first::<3>(), ([&b"a"[..], b"b", b""], 2));
         assert_eq!(Words::new(b"a b c d").first::<3>(), ([&b"a"[..], b"b", b"c"], 3));
+    }
+
+    #[test]
+    fn words_are_split_off() {
+        let mut words = Words::new(b" a b  c");
+        let all = words;
+        assert_eq!(words.split_off(2).collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(all.after(all.len() - words.len()).collect::<Vec<_>>(), [b"c"]);
+        assert_eq!(words.split_off(2).collect::<Vec<_>>(), [b"c"]);
+        assert_eq!(words.split_off(2).len(), 0);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::flags::Flags;
 use super::key::Key;
 use super::{
-    END_OF_LINE, KEY_LOCKED_CODE, Words, key_and_flags, push_echo, push_flag, push_opaque, push_ttl,
+    END_OF_LINE, KEY_LOCKED_CODE, Words, key_and_flags, life, push_echo, push_flag, push_opaque,
+    push_ttl,
 };
 use crate::bytes::{Count, Counted, LOCKED, Reason};
 use crate::memcached::Output;
@@ -83,8 +84,8 @@ fn push_counted(
         match flag[0] {
             b'c' => push_flag(b" c", state.shown(counted.cas), out),
             b't' => push_ttl(ttl, out),
-            b'T' => ttl = counted.ttl_after,
-            b'N' if counted.is_new => ttl = counted.ttl,
+            b'T' => ttl = life(flags.exptime, state),
+            b'N' if counted.is_new => ttl = life(flags.vivify, state),
             b'k' => key.push(out),
             b'O' => push_opaque(flag, out),
             _ => {}

@@ -2,10 +2,9 @@
 
 use super::key::{decoded, push_encoded};
 use super::{BAD_LINE, MAX_KEY, Words, is_old};
-use crate::bytes::Fetched;
+use crate::bytes::ItemView;
 use crate::memcached::Output;
 use crate::memcached::connection::State;
-use crate::memcached::text::crawler;
 
 /// Shows what is known of an item.
 pub(in crate::memcached::text) fn execute(
@@ -28,28 +27,27 @@ pub(in crate::memcached::text) fn execute(
 }
 
 fn push(key: &[u8], state: &State, out: &mut Output) {
-    match state.service.store().inspect(key) {
-        Ok(Some(seen)) => push_seen(key, &seen, state, out),
-        _ => out.push(b"EN\r\n"),
+    match state.service.store().examine(key) {
+        Some(item) => push_item(&item, state, out),
+        None => out.push(b"EN\r\n"),
     }
 }
 
-fn push_seen(key: &[u8], seen: &Fetched, state: &State, out: &mut Output) {
-    let Some(metadata) = seen.metadata else { return };
-    let exp = match metadata.ttl.map(i64::from) {
+fn push_item(item: &ItemView, state: &State, out: &mut Output) {
+    let exp = match item.ttl.map(i64::from) {
         None => -1,
         // The time since it expired, so to speak.
         Some(left) if is_old(state.service.config().compat) => -left,
         Some(left) => left,
     };
-    let fetched = if metadata.was_fetched { "yes" } else { "no" };
+    let fetched = if item.was_fetched { "yes" } else { "no" };
     out.push(b"ME ");
-    push_encoded(key, seen.binary_key, out);
+    push_encoded(&item.key, item.binary_key, out);
     let rest = format!(
         " exp={exp} la={} cas={} fetch={fetched} cls=1 size={}\r\n",
-        metadata.idle,
-        state.shown(seen.hit.cas),
-        crawler::size(key, seen),
+        item.idle,
+        state.shown(item.shown_cas()),
+        item.size(),
     );
     out.push(rest.as_bytes());
 }

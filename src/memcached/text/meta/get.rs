@@ -3,7 +3,8 @@
 use super::flags::Flags;
 use super::key::{self, Key};
 use super::{
-    END_OF_LINE, KEY_LOCKED_CODE, Words, key_and_flags, push_echo, push_flag, push_opaque, push_ttl,
+    END_OF_LINE, KEY_LOCKED_CODE, Words, key_and_flags, life, push_echo, push_flag, push_opaque,
+    push_ttl,
 };
 use crate::bytes::{Fetch, Fetched, Metadata, Reason, Role};
 use crate::memcached::Output;
@@ -122,8 +123,8 @@ fn push_return_flags(
             b'k' => key::push_flag(&key.bytes, fetched.binary_key, out),
             b'O' => push_opaque(flag, out),
             b't' => push_ttl(ttl, out),
-            b'T' => ttl = fetched.metadata.and_then(|seen| seen.ttl_after),
-            b'N' if fetched.is_new => ttl = fetched.metadata.and_then(|seen| seen.ttl),
+            b'T' => ttl = life(flags.exptime, state),
+            b'N' if fetched.is_new => ttl = life(flags.vivify, state),
             b'h' | b'l' => push_metadata(flag[0], fetched.metadata, out),
             _ => {}
         }

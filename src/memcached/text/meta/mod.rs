@@ -71,3 +71,8 @@ fn push_ttl(left: Option<u32>, out: &mut Output) {
         None => out.push(b" t-1"),
     }
 }
+
+/// How many seconds something lives that is given `exptime` now.
+fn life(exptime: Option<i64>, state: &State) -> Option<u32> {
+    state.service.store().life(exptime?)
+}
