@@ -15,15 +15,20 @@
 //! - An item that [expires at once](crate::bytes::Store) shows `t0`, where memcached shows a number
 //!   near 2^32.
 //! - After a key that is too long, 1.6.45 sends an empty line behind the error. Here there is none.
-//! - A data length beyond 2^31 is an error; 1.6.18 takes it modulo 2^32.
 //! - A `get` line without an end may grow to 1 MiB, there without limit. Other lines end at 2048
 //!   bytes, as there.
-//! - `mg` with both `R` and `T` compares `R` with the expiry time before `T`, in whatever order they
-//!   come.
-//! - A wrong opaque is refused before anything is done; memcached notices it when it answers.
-//! - Two base64 texts one after the other, each with its padding, are no key.
+//! - `mg` or `ma` that makes an item, with both `N` and `T`, shows one of the two times wherever `t`
+//!   stands; memcached the one that was given before it.
+//! - `ma` with `T` on a number that becomes longer: there the new expiry time is lost.
+//! - A `get` that is refused because one of its keys is too long has read none of them, and the answers
+//!   to requests before it are not lost.
+//! - A second `flush_all` with a delay brings nothing back that the first has removed.
+//! - Whether `incr` finds a number of 2^63 and more depends there on what lies behind it in memory.
+//! - A counter keeps its width even while a `get` of it is on its way out.
+//! - A wrong opaque is refused before anything is done; memcached notices it when it answers. Of several
+//!   faults of a line it may be another that is named.
 //! - `lru_crawler metadump` may be pipelined. `lru_crawler disable` does not forbid it.
-//! - Stamps begin at a random place and do not count up by one. They are unique, never zero, and rise
+//! - Stamps begin at 1024 and do not count up by one. They are unique, never zero, and rise
 //!   for each key, unless a client chooses one.
 //! - `watch`, `extstore` and `refresh_certs` have nothing to act on and are refused; what tunes slabs
 //!   and the LRU is answered as there and changes nothing. All items are of size class 1.
