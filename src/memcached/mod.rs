@@ -17,11 +17,17 @@
 //! - After a key that is too long, 1.6.45 sends an empty line behind the error. Here there is none.
 //! - A `get` line without an end may grow to 1 MiB, there without limit. Other lines end at 2048
 //!   bytes, as there.
-//! - A wrong opaque is refused before anything is done; memcached notices it when it answers.
-//! - Two base64 texts one after the other, each with its padding, are no key.
+//! - `ma` with `T` on a number that becomes longer: there the new expiry time is lost.
+//! - A `get` that is refused because one of its keys is too long does not lose the answers to requests
+//!   before it; with more than 2 KiB of keys, it has read none of them.
+//! - A second `flush_all` with a delay brings nothing back that the first has removed.
+//! - Whether `incr` finds a number of 2^63 and more depends there on what lies behind it in memory.
+//! - A counter keeps its width even while a `get` of it is on its way out.
+//! - A wrong opaque is refused before anything is done; memcached notices it when it answers. Of several
+//!   faults of a line it may be another that is named.
 //! - `lru_crawler metadump` may be pipelined. `lru_crawler disable` does not forbid it.
-//! - Stamps do not count up by one. They are unique, never zero, and rise for each key, unless a client
-//!   chooses one.
+//! - Stamps begin at 1024 and do not count up by one. They are unique, never zero, and rise
+//!   for each key, unless a client chooses one.
 //! - `watch`, `extstore` and `refresh_certs` have nothing to act on and are refused; what tunes slabs
 //!   and the LRU is answered as there and changes nothing. All items are of size class 1.
 //! - `stats` shows 0 for what does not exist, and has `caskade_version` besides. `get_expired` and

@@ -113,7 +113,7 @@ fn exptime() -> impl Strategy<Value = u32> {
 fn value() -> BoxedStrategy<Vec<u8>> {
     prop_oneof![
         300 => text::value(),
-        1 => (1_048_480..1_048_530usize).prop_map(text::long_value),
+        1 => text::large_value(),
     ]
     .boxed()
 }
@@ -161,7 +161,10 @@ fn extras(shape: Extras, numbers: &Numbers) -> Vec<u8> {
 /// A stamp to depend on, mostly none. Together with the key it is about.
 fn stamp_and_key() -> impl Strategy<Value = (Stamp, Vec<u8>)> {
     let stamp = prop_oneof![3 => Just(Stamp::Number(0)), 1 => text::stamp()];
-    (stamp, key()).prop_map(|(stamp, key)| (stamp, stamp.key().map_or(key, key_name)))
+    (stamp, key(), 0..KEYS).prop_map(|(stamp, key, other)| match stamp {
+        Stamp::Number(0) => (stamp, key),
+        _ => (stamp, key_name(stamp.key().unwrap_or(other))),
+    })
 }
 
 fn packet(shapes: &'static [Shape]) -> BoxedStrategy<Request> {
@@ -185,7 +188,7 @@ fn build(
     let (opcode, name, kind, mut has_key, mut has_value) = shape;
     let mut extras = extras(kind, numbers);
     let (mut magic, mut ignored) = (0x80, 0);
-    let mut key = key;
+    let mut key = if has_value { text::key_for(&value, key) } else { key };
     match slip {
         Slip::None | Slip::ShortBody => {}
         Slip::Magic(other) => magic = other,

@@ -16,6 +16,10 @@ pub(crate) fn key_name(key: usize) -> Vec<u8> {
 pub(crate) const ODD_KEYS: &[&[u8]] =
     &[&[b'k'; 250], &[b'k'; 249], b"\x01\x1f\x7f\x80\xff", b"tab\tin it", b"noreply"];
 
+/// The only key that has large values. Of those memcached compares no stamp before it finds that they
+/// are no number, so no stamp is sent for it.
+pub(crate) const LARGE_KEY: &[u8] = &[b'k'; 250];
+
 /// A key that only the binary protocol can name.
 pub(crate) const BLANK_KEY: &[u8] = b"with a blank\r\n\0";
 

@@ -14,8 +14,10 @@ mod compare;
 mod replies;
 mod servers;
 mod stamps;
+mod table;
 mod text;
 
+use std::cell::RefCell;
 use std::env;
 
 use case::{Batch, Case, Request};
@@ -24,6 +26,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use servers::{Memcached, Ours, Server};
+use table::Table;
 
 /// How many cases are played of each protocol, unless `CASKADE_CASES` says so.
 const CASES: u32 = 1500;
@@ -52,22 +55,30 @@ fn packets() -> BoxedStrategy<Case> {
     case_of(binary::any_request(), binary::rest())
 }
 
-/// memcached, or nothing if it is not there and need not be.
 fn memcached() -> Option<Memcached> {
-    let found = Memcached::start();
+    needed(Memcached::start())
+}
+
+/// memcached, or nothing if it is not there and need not be.
+fn needed(found: Option<Memcached>) -> Option<Memcached> {
+    const LACKING: &str = "memcached 1.6.18 is not installed";
     if found.is_none() {
-        assert!(
-            env::var_os("CASKADE_REQUIRE_MEMCACHED").is_none(),
-            "memcached is not installed, and CASKADE_REQUIRE_MEMCACHED says that it must be"
-        );
-        eprintln!("\n*** SKIPPED: memcached is not installed, nothing has been compared ***\n");
+        let is_required = env::var_os("CASKADE_REQUIRE_MEMCACHED").is_some();
+        assert!(!is_required, "{LACKING}, and CASKADE_REQUIRE_MEMCACHED says that it must be");
+        eprintln!("\n*** SKIPPED: {LACKING}, nothing has been compared ***\n");
     }
     found
 }
 
-/// Plays random cases on both; the first that they answer differently, made as short as possible.
-fn play(cases: &BoxedStrategy<Case>, wire: Wire, theirs: &mut dyn Server, ours: &mut dyn Server) {
-    let count = env::var("CASKADE_CASES").map_or(CASES, |count| count.parse().unwrap());
+/// Plays random cases on both; panics with the first that they answer differently, made as short as
+/// possible. What was compared.
+fn play(
+    cases: &BoxedStrategy<Case>,
+    wire: Wire,
+    theirs: &mut dyn Server,
+    ours: &mut dyn Server,
+) -> Table {
+    let count = env::var("CASKADE_CASES").map_or(CASES, |count| count.parse().expect("a number"));
     let config = Config {
         cases: count,
         failure_persistence: None,
@@ -82,16 +93,19 @@ fn play(cases: &BoxedStrategy<Case>, wire: Wire, theirs: &mut dyn Server, ours: 
     }
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let servers = std::cell::RefCell::new((theirs, ours));
+    let state = RefCell::new((theirs, ours, Table::default()));
     let result = runner.run(cases, |case| {
-        let (theirs, ours) = &mut *servers.borrow_mut();
+        let (theirs, ours, table) = &mut *state.borrow_mut();
         match difference(&case, wire, *theirs, *ours) {
-            None => Ok(()),
+            None => {
+                table.count(&case);
+                Ok(())
+            }
             Some(difference) => Err(TestCaseError::fail(difference)),
         }
     });
     match result {
-        Ok(()) => {}
+        Ok(()) => state.into_inner().2,
         Err(TestError::Fail(difference, _)) => panic!("the answers differ\n{difference}"),
         Err(TestError::Abort(reason)) => panic!("given up: {reason}"),
     }
@@ -125,23 +139,60 @@ mod memcached_itself {
 mod our_answers {
     use super::*;
 
-    fn are_memcacheds(cases: &BoxedStrategy<Case>, wire: Wire) {
+    /// Whether these are the cases that everybody plays.
+    fn are_the_usual() -> bool {
+        env::var_os("CASKADE_CASES").is_none() && env::var_os("CASKADE_SEED").is_none()
+    }
+
+    fn are_memcacheds(
+        cases: &BoxedStrategy<Case>,
+        wire: Wire,
+        title: &str,
+        belongs: fn(&str) -> bool,
+    ) {
         let Some(mut memcached) = memcached() else { return };
-        play(cases, wire, &mut memcached, &mut Ours::new());
+        let table = play(cases, wire, &mut memcached, &mut Ours::new());
+        if are_the_usual() {
+            table.keep(title, belongs);
+        }
+    }
+
+    fn is_meta(row: &str) -> bool {
+        let command = row.split([' ', ',']).next().unwrap_or_default();
+        ["mg", "ms", "md", "ma", "me"].contains(&command)
     }
 
     #[test]
     fn are_memcacheds_in_text() {
-        are_memcacheds(&classic(), Wire::Text);
+        are_memcacheds(&classic(), Wire::Text, "Text", |_| true);
     }
 
     #[test]
     fn are_memcacheds_in_meta() {
-        are_memcacheds(&meta(), Wire::Text);
+        are_memcacheds(&meta(), Wire::Text, "Meta", is_meta);
     }
 
     #[test]
     fn are_memcacheds_in_binary() {
-        are_memcacheds(&packets(), Wire::Binary);
+        are_memcacheds(&packets(), Wire::Binary, "Binary", |_| true);
+    }
+
+    /// Those that `stats` shows, in order. There is one more here, which says so.
+    #[test]
+    fn name_the_same_statistics() {
+        let Some(mut memcached) = needed(Memcached::start_with("")) else { return };
+        for request in ["stats\r\n", "stats settings\r\n"] {
+            let theirs = names(&memcached.ask(request.as_bytes(), &[b"END\r\n"]));
+            let mut ours = names(&Ours::new().ask(request.as_bytes(), &[b"END\r\n"]));
+            ours.retain(|name| name != "caskade_version");
+            assert_eq!(ours, theirs, "{request}");
+            assert!(theirs.len() > 40, "{request}: {theirs:?}");
+        }
+    }
+
+    fn names(answer: &[u8]) -> Vec<String> {
+        let text = String::from_utf8_lossy(answer);
+        let names = text.lines().filter_map(|line| line.strip_prefix("STAT ")?.split(' ').next());
+        names.map(str::to_owned).collect()
     }
 }

@@ -29,6 +29,11 @@ pub(crate) enum End {
     Waiting,
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
 /// One connection to a server.
 pub(crate) trait Link {
     /// Sends pieces and reads until the answers end with `ending`.
@@ -55,27 +60,19 @@ pub(crate) struct Memcached {
 }
 
 impl Memcached {
-    /// `None` if it is not installed.
+    /// `None` if it is not installed, or is another version than ours claims to be.
     pub(crate) fn start() -> Option<Self> {
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(env::var_os("MEMCACHED").unwrap_or("memcached".into()));
         // One thread, and room enough that nothing is ever evicted. Nobody else who holds items now
         // and then: a counter that is held is not changed in place.
-        command.args([
-            "-p",
-            &port.to_string(),
-            "-l",
-            "127.0.0.1",
-            "-U",
-            "0",
-            "-t",
-            "1",
-            "-m",
-            "1024",
-            "-o",
-            "no_lru_maintainer,no_lru_crawler",
-        ]);
+        Self::start_with("-t 1 -m 1024 -o no_lru_maintainer,no_lru_crawler")
+    }
+
+    /// The same with other switches.
+    pub(crate) fn start_with(switches: &str) -> Option<Self> {
+        let port = free_port();
+        let mut command = Command::new(env::var_os("MEMCACHED").unwrap_or("memcached".into()));
+        command.args(["-p", &port.to_string(), "-l", "127.0.0.1", "-U", "0"]);
+        command.args(switches.split_ascii_whitespace());
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
             command.args(["-u", "nobody"]); // it does not run as root
         }
@@ -88,12 +85,15 @@ impl Memcached {
             if let Ok(side) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
                 break side;
             }
-            assert!(process.try_wait().unwrap().is_none(), "memcached has ended at once");
+            assert!(process.try_wait().expect("a child").is_none(), "memcached has ended at once");
             thread::yield_now();
         };
-        side.set_nodelay(true).unwrap();
-        side.set_read_timeout(Some(PATIENCE)).unwrap();
-        Some(Self { process, port, side })
+        side.set_nodelay(true).expect("a socket");
+        side.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut this = Self { process, port, side };
+        let version = this.ask(b"version\r\n", &[b"\r\n"]);
+        let version = String::from_utf8_lossy(&version).trim_end().to_owned();
+        (version == "VERSION 1.6.18").then_some(this)
     }
 }
 
@@ -115,14 +115,15 @@ impl Server for Memcached {
     }
 
     fn connect(&mut self) -> Box<dyn Link> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("memcached is there");
+        stream.set_nodelay(true).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         Box::new(Socket { stream })
     }
 
     fn ask(&mut self, line: &[u8], endings: &[&[u8]]) -> Vec<u8> {
-        self.side.write_all(line).unwrap();
+        self.side.write_all(line).expect("memcached listens");
         let mut answer = Vec::new();
         let mut buffer = [0; 4096];
         while !endings.iter().any(|ending| answer.ends_with(ending)) {
@@ -142,7 +143,7 @@ impl Link for Socket {
     fn exchange(&mut self, pieces: &[Vec<u8>], ending: &[u8]) -> (Vec<u8>, End) {
         let Self { stream } = self;
         thread::scope(|scope| {
-            let mut writer = stream.try_clone().unwrap();
+            let mut writer = stream.try_clone().expect("a socket");
             let mut write = move || {
                 // A server that has closed the connection does not read the rest.
                 let _ = pieces.iter().try_for_each(|piece| writer.write_all(piece));
@@ -197,7 +198,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn new() -> Self {
         // Time stands still, so that no second begins within a case.
-        let store = Store::builder().clock(ManualClock::new()).build().unwrap();
+        let store = Store::builder().clock(ManualClock::new()).build().expect("valid settings");
         Self { service: Service::with(store, Config::default()) }
     }
 }

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::case::{KEYS, ODD_KEYS, Part, Request, Stamp, key_name};
+use super::case::{KEYS, LARGE_KEY, ODD_KEYS, Part, Request, Stamp, key_name};
 
 /// A word of a command line.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub(crate) fn slip() -> BoxedStrategy<Slip> {
         b"a\tb",
         b"\x01\xff",
         b"key:0",
-        b"get",
+        b"add",
         b"",
     ];
     let place = 0..7usize;
@@ -231,8 +231,13 @@ pub(crate) fn long_value(len: usize) -> Vec<u8> {
 }
 
 /// Values on both sides of the greatest that is taken; dear, so seldom.
-fn large_value() -> impl Strategy<Value = Vec<u8>> {
-    (1_048_480..1_048_530usize).prop_map(long_value)
+pub(crate) fn large_value() -> impl Strategy<Value = Vec<u8>> {
+    (1_048_240..1_048_290usize).prop_map(long_value)
+}
+
+/// The key under which `value` is stored.
+pub(crate) fn key_for(value: &[u8], key: Vec<u8>) -> Vec<u8> {
+    if value.len() > 500_000 { LARGE_KEY.to_vec() } else { key }
 }
 
 fn any_value() -> BoxedStrategy<Vec<u8>> {
@@ -251,9 +256,9 @@ pub(crate) fn stamp() -> impl Strategy<Value = Stamp> {
 
 /// A stamp and the key it is most likely about.
 fn stamp_and_key() -> impl Strategy<Value = (Stamp, Vec<u8>)> {
-    (stamp(), key(), 0..10u8).prop_map(|(stamp, key, other)| match stamp.key() {
-        Some(of) if other > 0 => (stamp, key_name(of)),
-        _ => (stamp, key),
+    (stamp(), 0..KEYS, 0..10u8).prop_map(|(stamp, other, is_other)| match stamp.key() {
+        Some(of) if is_other > 0 => (stamp, key_name(of)),
+        _ => (stamp, key_name(other)),
     })
 }
 
@@ -314,7 +319,7 @@ fn storage() -> BoxedStrategy<Request> {
         .prop_map(|(name, key, flags, exptime, value, noreply, slip, data_slip)| {
             let mut words = vec![
                 Word::new(name),
-                Word::new(key),
+                Word::new(key_for(&value, key)),
                 Word::new(flags),
                 Word::new(exptime),
                 announced(&value, &data_slip),
@@ -332,7 +337,7 @@ fn cas() -> BoxedStrategy<Request> {
         .prop_map(|((stamp, key), flags, exptime, value, noreply, slip, data_slip)| {
             let mut words = vec![
                 Word::new("cas"),
-                Word::new(key),
+                Word::new(key_for(&value, key)),
                 Word::new(flags),
                 Word::new(exptime),
                 announced(&value, &data_slip),
@@ -603,7 +608,10 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
                 key = of;
                 flags.push(("C".to_owned(), Word::stamp("C", stamp)));
             }
-            if let Some(encoded) = binary_key {
+            if command == "ms" {
+                key = key_for(&value, key);
+            }
+            if let Some(encoded) = binary_key.filter(|_| value.len() < 500_000) {
                 key = encoded.as_bytes().to_vec();
                 flags.push(("b".to_owned(), Word::new("b")));
             }
@@ -616,6 +624,7 @@ fn meta_of(command: &'static str) -> BoxedStrategy<Request> {
             flags
                 .retain(|(row, _)| !row.ends_with('…') || !std::mem::replace(&mut is_faulty, true));
             if command == "ma" {
+                flags.retain(|(_, word)| !is_long_opaque(word)); // it counts before it looks
                 dismiss_times_of_growing(&mut flags);
             }
             if ["N", "T", "t"].iter().all(|letter| flags.iter().any(|(row, _)| row == letter)) {

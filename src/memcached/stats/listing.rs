@@ -188,21 +188,65 @@ fn settings(service: &Service, emit: &mut Emit<'_>) {
         "hashpower_init" 0,
         "slab_reassign" "no",
         "slab_automove" 0,
+        "slab_automove_ratio" "0.80",
+        "slab_automove_window" 30,
+        "slab_chunk_max" store.item_limit() / 2,
         "lru_crawler" "yes",
+        "lru_crawler_sleep" 100,
+        "lru_crawler_tocrawl" 0,
+        "tail_repair_time" 0,
         "flush_enabled" switch(config.flush),
         "dump_enabled" "yes",
         "hash_algorithm" "ahash",
         "lru_maintainer_thread" "no",
         "lru_segmented" "no",
+        "hot_lru_pct" 0,
+        "warm_lru_pct" 0,
+        "hot_max_factor" "0.00",
+        "warm_max_factor" "0.00",
         "temp_lru" "no",
+        "temporary_ttl" 0,
         "idle_timeout" config.idle_timeout,
+        "watcher_logbuf_size" 0,
+        "worker_logbuf_size" 0,
+        "read_buf_mem_limit" 0,
         "track_sizes" "no",
         "inline_ascii_response" "no",
-        "ssl_enabled" "no",
     );
+    lacking_settings(emit);
     if config.compat > Compat::V1_6_18 {
         emit("client_flags_size", &4);
     }
+}
+
+/// What Debian's memcached is built with, storage beside memory and TLS, is not here, or not shown.
+fn lacking_settings(emit: &mut Emit<'_>) {
+    each!(emit,
+        "ext_item_size" 0,
+        "ext_item_age" 0,
+        "ext_low_ttl" 0,
+        "ext_recache_rate" 0,
+        "ext_wbuf_size" 0,
+        "ext_compact_under" 0,
+        "ext_drop_under" 0,
+        "ext_max_sleep" 0,
+        "ext_max_frag" "0.00",
+        "slab_automove_freeratio" "0.000",
+        "ext_drop_unread" "no",
+        "ssl_enabled" "no",
+        "ssl_chain_cert" "(null)",
+        "ssl_key" "(null)",
+        "ssl_verify_mode" 0,
+        "ssl_keyformat" 1,
+        "ssl_ciphers" "NULL",
+        "ssl_ca_cert" "NULL",
+        "ssl_wbuf_size" 0,
+        "ssl_session_cache" "no",
+        "ssl_kernel_tls" "no",
+        "ssl_min_version" "tlsv1.2",
+        "num_napi_ids" "(null)",
+        "memory_file" "(null)",
+    );
 }
 
 /// All items are of one size class.
