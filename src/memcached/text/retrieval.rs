@@ -51,7 +51,7 @@ fn look_up(
         }
     };
     let is_good = |key: &&[u8]| key.len() <= MAX_KEY;
-    let looked = match rest.next() {
+    let looked = match { rest }.next() {
         None => service.store().read(first, |item| look(first, Some(item))).map(|found| {
             if found.is_none() {
                 look(first, None);
@@ -59,7 +59,7 @@ fn look_up(
         }),
         Some(_) => service.store().read_many(keys.take_while(is_good), look),
     };
-    let is_all = looked.is_ok() && { keys }.all(|key| is_good(&key));
+    let is_all = looked.is_ok() && is_good(&first) && rest.all(|key| is_good(&key));
     if !is_all {
         out.truncate(begin);
     }
