@@ -316,6 +316,9 @@ where
         if let Some(refusal) = self.too_heavy(lack.weight) {
             return Err(refusal);
         }
+        if !self.settings.evicts {
+            self.expire_all()?; // What has expired and was not taken out yet takes room in vain.
+        }
         let Lack { more, missing: lack, .. } = *lack;
         let home = hash::stripe(hash, self.stripe_bits);
         let mut room = bound.take_spare(lack);
@@ -339,15 +342,15 @@ where
                 })?;
             }
         }
+        // What others had beyond their shares has been given back meanwhile.
+        room += bound.take_spare(lack - room);
         let fits = self.locked(hash, |held, _| {
             let Some(policy) = &mut held.policy else { return Ok(true) };
             policy.set_capacity(policy.capacity() + room);
             Ok::<_, Reentrant>(policy.used() + u64::from(more) <= policy.capacity())
         })?;
         if !self.settings.evicts {
-            // What has expired and was not taken out yet takes room in vain.
-            let is_hopeful = fits || self.expire_all()? > 0;
-            return if is_hopeful { Ok(()) } else { Err(Refusal::Full) };
+            return if fits { Ok(()) } else { Err(Refusal::Full) };
         }
         if room < lack {
             yield_now(); // Others are gathering room as well.
