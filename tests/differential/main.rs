@@ -4,8 +4,6 @@
 //! memcached is the one in the path, or the one that `MEMCACHED` names; it should be 1.6.18. What
 //! cannot be the same is not asked, or made equal, each with its reason beside it.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 mod binary;
 mod case;
 mod compare;
