@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Reason::BadKey`].
+    /// [`Reason::BadKey`](crate::bytes::Reason::BadKey).
     ///
     /// # Examples
     ///
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Reason::BadKey`].
+    /// [`Reason::BadKey`](crate::bytes::Reason::BadKey).
     ///
     /// # Examples
     ///
@@ -77,7 +77,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Reason::BadKey`] if any key is one; `look` was not called.
+    /// [`Reason::BadKey`](crate::bytes::Reason::BadKey) if any key is one; `look` was not called.
     ///
     /// # Examples
     ///
@@ -133,9 +133,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// * [`Reason::BadKey`].
-    /// * [`Reason::Locked`]: the item is locked, and was to be touched.
-    /// * [`Reason::Full`], [`Reason::Reentrant`]: an empty item could not be made.
+    /// * [`Reason::BadKey`](crate::bytes::Reason::BadKey).
+    /// * [`Reason::Locked`](crate::bytes::Reason::Locked): the item is locked, and was to be touched.
+    /// * [`Reason::Full`](crate::bytes::Reason::Full),
+    ///   [`Reason::Reentrant`](crate::bytes::Reason::Reentrant): an empty item could not be made.
     ///
     /// # Examples
     ///
