@@ -160,7 +160,10 @@ impl Expectations {
                 ));
             }
             let is_too_often = met > most;
-            is_too_often.then(|| format!("expected {expectation}, but it came {}", counted(met)))
+            is_too_often.then(|| {
+                let last = last(&expectation.matcher, records);
+                format!("expected {expectation}, but it came {}{last}", counted(met))
+            })
         });
         unmet.chain(unexpected).collect()
     }
@@ -172,6 +175,12 @@ fn counted(times: u64) -> String {
         1 => "once".into(),
         times => format!("{times} times"),
     }
+}
+
+/// The last request that is meant, if the log still has it.
+fn last(matcher: &Matcher, records: &Records) -> String {
+    let last = records.kept.iter().rev().find(|record| matcher.matches(&record.seen()));
+    last.map_or_else(String::new, |record| format!(", last as {record}"))
 }
 
 /// The request that came nearest to what is meant without being it.
