@@ -130,6 +130,18 @@ pub struct When {
 impl When {
     /// Only at the `n`-th of these requests, counted from 1 and from now; with
     /// [`times`](Self::times) from it on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.faults().on(cmd("set")).nth(3).lose_ack(); // the third alone
+    /// server.faults().on(cmd("add")).nth(3).times(u64::MAX).error("full"); // and all after it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn nth(mut self, n: u64) -> Self {
         self.rule.nth = Some(n);
         self
@@ -296,7 +308,20 @@ pub struct Armed {
 }
 
 impl Armed {
-    /// How often it has struck.
+    /// How often it has struck; 0 once it is out of force.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// let lost = server.faults().on(cmd("set").key("user:*")).nth(2).lose_ack();
+    /// // … the program under test …
+    /// assert_eq!(lost.strikes(), 0, "there was no second one");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn strikes(&self) -> u64 {
         let state = self.double.lock();
@@ -305,6 +330,19 @@ impl Armed {
     }
 
     /// Takes the rule out of force.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::any;
+    ///
+    /// let server = TestServer::start()?;
+    /// let ill = server.faults().on(any()).error("ill");
+    /// ill.disarm();
+    /// assert!(server.faults().rules().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn disarm(&self) {
         self.double.lock().rules.rules.retain(|active| active.id != self.id);
     }
