@@ -80,11 +80,31 @@ impl fmt::Display for Times {
 
 impl Matcher {
     /// Must come so many times: a number, or a range such as `1..`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// assert_eq!(cmd("get").times(2).to_string(), "`get` 2 times");
+    /// assert_eq!(cmd("get").times(1..=3).to_string(), "`get` 1 to 3 times");
+    /// ```
     pub fn times(self, times: impl Into<Times>) -> Expectation {
         Expectation { matcher: self, times: times.into() }
     }
 
     /// Must not come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.expect(cmd("flush_all").never());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn never(self) -> Expectation {
         self.times(0)
     }
