@@ -18,7 +18,7 @@ use bytes::Bytes;
 /// assert_eq!(refused.reason(), Reason::Absent);
 /// assert_eq!(refused.into_value(), "value");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoreError {
     reason: Reason,
     value: Bytes,
@@ -77,6 +77,14 @@ impl fmt::Display for StoreError {
     }
 }
 
+impl fmt::Debug for StoreError {
+    /// Without the value, which may be large: this is what a failed `unwrap` shows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = format_args!("{} bytes", self.value.len());
+        f.debug_struct("StoreError").field("reason", &self.reason).field("value", &size).finish()
+    }
+}
+
 impl Error for StoreError {}
 
 /// Why an operation was refused.
@@ -132,5 +140,16 @@ impl fmt::Display for Reason {
             Self::NotLocked => f.write_str("the key is not locked"),
             Self::Reentrant => f.write_str("a write from inside an update closure"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_unwrap_shows_is_short_however_large_the_value() {
+        let refused = StoreError::new(Reason::TooLarge, vec![0; 1 << 20].into());
+        assert_eq!(format!("{refused:?}"), "StoreError { reason: TooLarge, value: 1048576 bytes }");
     }
 }

@@ -5,6 +5,16 @@ use crate::time::{Tick, TimeSource};
 
 /// Expiry times up to this many seconds, which is 30 days, count from now; greater ones are Unix
 /// times.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{RELATIVE_LIMIT, Store};
+///
+/// let store = Store::new();
+/// assert_eq!(store.life(RELATIVE_LIMIT), Some(2_592_000));
+/// assert_eq!(store.life(RELATIVE_LIMIT + 1), Some(0)); // a moment in 1970
+/// ```
 pub const RELATIVE_LIMIT: i64 = 60 * 60 * 24 * 30;
 
 const SECOND: u64 = 1_000_000_000;

@@ -11,6 +11,17 @@ use crate::sync::{AtomicU8, AtomicU32, Ordering};
 
 /// What an item takes beside its key and value, as memcached counts: the header, the stamp, and the
 /// ends of key and value.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{ITEM_OVERHEAD, Store};
+///
+/// let store = Store::new();
+/// store.set("key", "value", 0, 0)?;
+/// assert_eq!(store.stats().weight, (3 + 5 + ITEM_OVERHEAD) as u64);
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 pub const ITEM_OVERHEAD: usize = 48 + 8 + 1 + 2;
 
 /// What flags other than 0 take.

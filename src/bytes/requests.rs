@@ -8,9 +8,34 @@ use std::time::Duration;
 use bytes::Bytes;
 
 /// The stamp shown of an item that somebody has locked: all ones.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{LOCKED, Store};
+/// use std::time::Duration;
+///
+/// let store = Store::new();
+/// store.set("k", "value", 0, 0)?;
+/// store.get_and_lock("k", Duration::ZERO)?;
+/// assert_eq!(store.get("k")?.map(|hit| hit.cas), Some(LOCKED));
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 pub const LOCKED: u64 = u64::MAX;
 
 /// An item, as a read finds it.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+///
+/// let store = Store::new();
+/// let cas = store.set("k", "value", 7, 0)?;
+/// let hit = store.get("k")?.ok_or("gone")?;
+/// assert_eq!((&hit.value[..], hit.flags, hit.cas), (&b"value"[..], 7, cas));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -23,6 +48,17 @@ pub struct Hit {
 }
 
 /// A look at an item, for as long as a closure runs.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+///
+/// let store = Store::new();
+/// store.set("k", "value", 0, 0)?;
+/// assert_eq!(store.read("k", |item| item.value.len())?, Some(5)); // without a clone
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct View<'v> {
@@ -35,6 +71,19 @@ pub struct View<'v> {
 }
 
 /// Under which condition [`Store::put`](super::Store::put) stores, and what.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Mode, Put, Store};
+///
+/// let store = Store::new();
+/// store.set("log", "one", 0, 0)?;
+/// let more = Put { mode: Mode::Append, value: " two".into(), ..Put::default() };
+/// store.put("log", more)?;
+/// assert_eq!(store.get("log")?.map(|hit| hit.value), Some("one two".into()));
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Whether or not there is an item.
@@ -51,6 +100,21 @@ pub enum Mode {
 }
 
 /// A write in full: memcached's `ms`.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Mode, Put, Reason, Store};
+///
+/// let store = Store::new();
+/// let put = Put { mode: Mode::Add, value: "mine".into(), exptime: 60, ..Put::default() };
+/// let stored = store.put("leader", put.clone())?;
+/// assert_eq!(store.put("leader", put).unwrap_err().reason(), Reason::Exists);
+///
+/// let again = Put { value: "still mine".into(), cas: Some(stored.cas), ..Put::default() };
+/// store.put("leader", again)?;
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Put {
     /// How to store.
@@ -76,6 +140,18 @@ pub struct Put {
 }
 
 /// What a write has done.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Put, Store};
+///
+/// let store = Store::new();
+/// let stored = store.put("k", Put { value: "value".into(), ..Put::default() })?;
+/// assert_eq!(stored.size, 5);
+/// store.cas("k", "other", 0, 0, stored.cas)?;
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
@@ -86,6 +162,22 @@ pub struct Stored {
 }
 
 /// A read in full: memcached's `mg`.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Fetch, Role, Store};
+///
+/// let store = Store::new();
+/// // Of all who miss, one is to fill the item; the others find it empty for half a minute.
+/// let fetch = Fetch { vivify: Some(30), ..Fetch::default() };
+/// let mut roles = Vec::new();
+/// for _ in 0..3 {
+///     roles.push(store.fetch("page", fetch)?.map(|found| found.role));
+/// }
+/// assert_eq!(roles, [Some(Role::Won), Some(Role::Taken), Some(Role::Taken)]);
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fetch {
     /// Does not count as a use.
@@ -118,6 +210,18 @@ impl Fetch {
 }
 
 /// An item, as a read in full finds it.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Fetch, Role, Store};
+///
+/// let store = Store::new();
+/// store.set("k", "value", 0, 0)?;
+/// let found = store.fetch("k", Fetch::default())?.ok_or("gone")?;
+/// assert_eq!((found.hit.value, found.role, found.is_stale), ("value".into(), Role::None, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetched {
@@ -136,6 +240,20 @@ pub struct Fetched {
 }
 
 /// Whose turn it is to fill an item.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Delete, Fetch, Role, Store};
+///
+/// let store = Store::new();
+/// store.set("page", "old", 0, 0)?;
+/// store.remove("page", Delete { invalidate: true, ..Delete::default() })?;
+/// let role = || store.fetch("page", Fetch::default()).map(|found| found.map(|it| it.role));
+/// assert_eq!(role()?, Some(Role::Won)); // who reads the stale item first renews it
+/// assert_eq!(role()?, Some(Role::Taken));
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// Nobody's: the item is good.
@@ -148,6 +266,19 @@ pub enum Role {
 }
 
 /// What is known of an item besides its content; from before the read that returns it.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Fetch, Store};
+///
+/// let store = Store::new();
+/// store.set("k", "value", 0, 60)?;
+/// let fetch = Fetch { metadata: true, touch: Some(0), ..Fetch::default() };
+/// let found = store.fetch("k", fetch)?.and_then(|found| found.metadata).ok_or("gone")?;
+/// assert_eq!((found.ttl, found.ttl_after, found.was_fetched), (Some(60), None, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -162,6 +293,20 @@ pub struct Metadata {
 }
 
 /// A removal in full: memcached's `md`.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Delete, Fetch, Store};
+///
+/// let store = Store::new();
+/// let cas = store.set("page", "old", 0, 0)?;
+/// let stale = Delete { cas: Some(cas), invalidate: true, touch: Some(30), ..Delete::default() };
+/// store.remove("page", stale)?;
+/// let found = store.fetch("page", Fetch::default())?.ok_or("gone")?;
+/// assert!(found.is_stale && found.hit.value == "old");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delete {
     /// Only if the item has this stamp, or is locked with it.
@@ -179,6 +324,18 @@ pub struct Delete {
 }
 
 /// A change of a counter in full: memcached's `ma`.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Count, Store};
+///
+/// let store = Store::new();
+/// let take = Count { down: true, delta: 10, vivify: Some(0), initial: 100, ..Count::default() };
+/// assert_eq!(store.count("stock", take)?.number, 100); // made, and not counted yet
+/// assert_eq!(store.count("stock", take)?.number, 90);
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     /// Count down, not up.
@@ -213,6 +370,18 @@ impl Default for Count {
 }
 
 /// What a change of a counter has done.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{Count, Store};
+///
+/// let store = Store::new();
+/// let visit = Count { vivify: Some(3600), initial: 1, ..Count::default() };
+/// let first = store.count("visits", visit)?;
+/// assert_eq!((first.number, first.is_new, first.ttl_after), (1, true, Some(3600)));
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counted {
@@ -229,6 +398,20 @@ pub struct Counted {
 }
 
 /// An item that the caller has locked.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use std::time::Duration;
+///
+/// let store = Store::new();
+/// store.set("balance", "100", 0, 0)?;
+/// let held = store.get_and_lock("balance", Duration::from_secs(5))?;
+/// assert_eq!(held.value, "100");
+/// store.cas("balance", "90", held.flags, 0, held.token)?;
+/// # Ok::<(), caskade::bytes::StoreError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Locked {

@@ -13,6 +13,17 @@ pub(super) const OUTPUT_LIMIT: usize = 256 * 1024;
 const HELD_LIMIT: usize = 16 * 1024;
 
 /// What a connection wants next.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::{Connection, Flow, Output, Service};
+///
+/// let mut connection = Connection::new(&Service::new());
+/// let mut out = Output::new();
+/// assert_eq!(connection.feed(b"get k\r\n", &mut out), Flow::More);
+/// assert_eq!(connection.feed(b"quit\r\n", &mut out), Flow::Close);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Flow {
@@ -26,6 +37,51 @@ pub enum Flow {
 }
 
 /// One client's connection, without its socket.
+///
+/// It waits for whole requests and keeps what is incomplete. A value that is too large to be stored
+/// is not kept. When it is dropped, it stops to count as a connection in `stats`.
+///
+/// # Concurrency
+///
+/// Requests take effect one after the other, in the order in which they come. Connections of one
+/// [`Service`] may be fed by different threads at once.
+///
+/// # Examples
+///
+/// What a server does with a socket, here with any reader and writer:
+///
+/// ```
+/// use bytes::Buf;
+/// use caskade::memcached::{Connection, Flow, Output, Service};
+/// use std::io::{self, Read, Write};
+///
+/// fn serve(service: &Service, from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+///     let mut connection = Connection::new(service);
+///     let (mut room, mut out) = ([0; 16 * 1024], Output::new());
+///     loop {
+///         let count = from.read(&mut room)?;
+///         let mut flow = connection.feed(&room[..count], &mut out);
+///         loop {
+///             while out.has_remaining() {
+///                 let written = to.write(out.chunk())?;
+///                 out.advance(written);
+///             }
+///             if flow != Flow::Write {
+///                 break;
+///             }
+///             flow = connection.feed(&[], &mut out); // there are requests left
+///         }
+///         if count == 0 || flow == Flow::Close {
+///             return Ok(());
+///         }
+///     }
+/// }
+///
+/// let (mut from, mut to) = (&b"set k 0 0 1\r\nx\r\nget k\r\n"[..], Vec::new());
+/// serve(&Service::new(), &mut from, &mut to)?;
+/// assert_eq!(to, b"STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct Connection {
     state: State,
     /// What has come and is not a complete request yet.
@@ -76,6 +132,17 @@ pub(super) struct Parsed<C> {
 
 impl Connection {
     /// A connection to `service` on which nothing has come yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Connection, Service};
+    ///
+    /// let service = Service::new();
+    /// let first = Connection::new(&service);
+    /// let second = Connection::new(&service); // with the same items
+    /// # drop((first, second));
+    /// ```
     #[must_use]
     pub fn new(service: &Service) -> Self {
         service.stats().connection_opened();
@@ -91,13 +158,53 @@ impl Connection {
         Self { state, input: Vec::new(), begin: 0, skip: 0, protocol, is_closed: false }
     }
 
-    /// Takes what has come, carries out all requests that are complete, and appends the answers to
-    /// `out`.
+    /// Takes what has come, carries out the requests that are complete, and appends the answers to
+    /// `out`. All of `input` is taken, even if requests are left for the next call
+    /// ([`Flow::Write`]). After [`Flow::Close`] nothing is carried out any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Connection, Output, Service};
+    ///
+    /// let mut connection = Connection::new(&Service::new());
+    /// let mut out = Output::new();
+    /// let _ = connection.feed(b"set k 0 0 5\r\nhel", &mut out);
+    /// assert!(out.is_empty()); // the request is not complete
+    /// let _ = connection.feed(b"lo\r\n", &mut out);
+    /// assert_eq!(out.to_vec(), b"STORED\r\n");
+    /// ```
     pub fn feed(&mut self, input: &[u8], out: &mut Output) -> Flow {
         self.feed_through(input, out, &mut ())
     }
 
     /// [`feed`](Self::feed) with somebody who looks at every request first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Connection, Flow, Intercept, Output, Request, Service};
+    ///
+    /// /// Counts what it sees.
+    /// struct Counter(u32);
+    ///
+    /// impl Intercept for Counter {
+    ///     fn request(
+    ///         &mut self,
+    ///         _: &Request<'_>,
+    ///         execute: &mut dyn FnMut(&mut Output) -> Flow,
+    ///         out: &mut Output,
+    ///     ) -> Flow {
+    ///         self.0 += 1;
+    ///         execute(out)
+    ///     }
+    /// }
+    ///
+    /// let mut connection = Connection::new(&Service::new());
+    /// let (mut counter, mut out) = (Counter(0), Output::new());
+    /// let _ = connection.feed_through(b"get a\r\nget b\r\n", &mut out, &mut counter);
+    /// assert_eq!(counter.0, 2);
+    /// ```
     pub fn feed_through<I: Intercept>(
         &mut self,
         input: &[u8],

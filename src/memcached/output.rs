@@ -13,6 +13,23 @@ const COPIED: usize = 1024;
 ///
 /// Its [`Buf`] side is for whoever writes: it ends at the next [`Event`], which is taken out with
 /// [`take_event`](Self::take_event).
+///
+/// # Examples
+///
+/// ```
+/// use bytes::Buf;
+/// use caskade::memcached::{Event, Output};
+/// use std::time::Duration;
+///
+/// let mut out = Output::new();
+/// out.push(b"late");
+/// out.push_event(Event::Pause(Duration::from_millis(5)));
+/// out.push(b"r");
+/// assert_eq!((out.len(), out.remaining()), (5, 4)); // a writer sees what is before the event
+/// out.advance(4);
+/// assert_eq!(out.take_event(), Some(Event::Pause(Duration::from_millis(5))));
+/// assert_eq!(out.chunk(), b"r");
+/// ```
 #[derive(Default)]
 pub struct Output {
     pieces: VecDeque<Piece>,
@@ -30,6 +47,16 @@ enum Piece {
 }
 
 /// What a fault does to a connection, at its place between the bytes.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::{Event, Output};
+///
+/// let mut out = Output::new();
+/// out.push_event(Event::Close);
+/// assert_eq!(out.take_event(), Some(Event::Close)); // whoever writes closes the connection
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -47,18 +74,48 @@ pub enum Event {
 
 impl Output {
     /// Nothing to write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// assert!(Output::new().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Appends bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"STORED\r\n");
+    /// assert_eq!(out.to_vec(), b"STORED\r\n");
+    /// ```
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
     }
 
     /// Appends a value; a long one by reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::{Buf, Bytes};
+    /// use caskade::memcached::Output;
+    ///
+    /// let value = Bytes::from(vec![b'x'; 100_000]);
+    /// let mut out = Output::new();
+    /// out.push_value(&value);
+    /// assert_eq!(out.chunk().as_ptr(), value.as_ptr()); // not copied
+    /// ```
     #[inline]
     pub fn push_value(&mut self, value: &Bytes) {
         if value.len() <= COPIED {
@@ -70,18 +127,51 @@ impl Output {
     }
 
     /// Appends a number in decimal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// let mut out = Output::new();
+    /// out.push_number(42_u64);
+    /// assert_eq!(out.to_vec(), b"42");
+    /// ```
     #[inline]
     pub fn push_number(&mut self, number: impl itoa::Integer) {
         self.push(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Appends an event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Event, Output};
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"STO");
+    /// out.push_event(Event::Stall);
+    /// assert_eq!(out.take_event(), None); // the bytes before it come first
+    /// ```
     pub fn push_event(&mut self, event: Event) {
         self.seal();
         self.pieces.push_back(Piece::Event(event));
     }
 
     /// Appends all of `other`, and empties it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// let (mut all, mut answer) = (Output::new(), Output::new());
+    /// all.push(b"one ");
+    /// answer.push(b"two");
+    /// all.append(&mut answer);
+    /// assert_eq!((&all.to_vec()[..], answer.is_empty()), (&b"one two"[..], true));
+    /// ```
     pub fn append(&mut self, other: &mut Self) {
         other.seal();
         if !other.pieces.is_empty() {
@@ -92,18 +182,51 @@ impl Output {
     }
 
     /// How many bytes are to be written, events aside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Event, Output};
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"END\r\n");
+    /// out.push_event(Event::Close);
+    /// assert_eq!(out.len(), 5);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.in_pieces + self.tail.len() - self.written
     }
 
     /// Whether there is neither a byte nor an event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Event, Output};
+    ///
+    /// let mut out = Output::new();
+    /// out.push_event(Event::Close);
+    /// assert!(!out.is_empty() && out.len() == 0);
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.tail.len() == self.written
     }
 
     /// A copy of all bytes, events aside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Event, Output};
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"EN");
+    /// out.push_event(Event::Stall);
+    /// out.push(b"D");
+    /// assert_eq!(out.to_vec(), b"END");
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len());
@@ -117,6 +240,17 @@ impl Output {
     }
 
     /// Drops everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"END\r\n");
+    /// out.clear();
+    /// assert!(out.is_empty());
+    /// ```
     pub fn clear(&mut self) {
         self.pieces.clear();
         self.tail.clear();
@@ -124,6 +258,20 @@ impl Output {
     }
 
     /// The event that is next, if no bytes come before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Buf;
+    /// use caskade::memcached::{Event, Output};
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"x");
+    /// out.push_event(Event::Close);
+    /// assert_eq!(out.take_event(), None);
+    /// out.advance(1);
+    /// assert_eq!(out.take_event(), Some(Event::Close));
+    /// ```
     pub fn take_event(&mut self) -> Option<Event> {
         let Some(&Piece::Event(event)) = self.pieces.front() else { return None };
         self.pieces.pop_front();
@@ -131,6 +279,17 @@ impl Output {
     }
 
     /// Keeps only the first `len` bytes, and the events before the end of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Output;
+    ///
+    /// let mut out = Output::new();
+    /// out.push(b"VALUE k 0 5\r\n");
+    /// out.truncate(5);
+    /// assert_eq!(out.to_vec(), b"VALUE");
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         self.seal();
         let mut left = len;

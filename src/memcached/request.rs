@@ -3,6 +3,19 @@
 use super::{Flow, Output};
 
 /// The protocol a request came in.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Config, Connection, Flow, Output, Protocol, Service};
+///
+/// let mut config = Config::default();
+/// config.protocol = Some(Protocol::Binary); // nothing else
+/// let service = Service::with(Store::new(), config);
+/// let text = b"get one two three four five\r\n";
+/// assert_eq!(Connection::new(&service).feed(text, &mut Output::new()), Flow::Close);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -16,6 +29,31 @@ pub enum Protocol {
 }
 
 /// A complete request, as an [`Intercept`] sees it.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::{Connection, Flow, Intercept, Output, Protocol, Request, Service};
+///
+/// struct Expected;
+///
+/// impl Intercept for Expected {
+///     fn request(
+///         &mut self,
+///         request: &Request<'_>,
+///         execute: &mut dyn FnMut(&mut Output) -> Flow,
+///         out: &mut Output,
+///     ) -> Flow {
+///         assert_eq!((request.protocol, request.name), (Protocol::Text, "set"));
+///         assert_eq!((&request.keys[..], request.exptime), (&[&b"k"[..]][..], Some(60)));
+///         assert_eq!(request.raw, b"set k 0 60 1\r\nx\r\n");
+///         execute(out)
+///     }
+/// }
+///
+/// let mut connection = Connection::new(&Service::new());
+/// let _ = connection.feed_through(b"set k 0 60 1\r\nx\r\n", &mut Output::new(), &mut Expected);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request<'a> {
@@ -42,6 +80,42 @@ pub struct Request<'a> {
 /// the answer.
 ///
 /// `()` lets everything through, at no cost.
+///
+/// # Concurrency
+///
+/// Called by whoever feeds the connection, with no lock held.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::{Connection, Event, Flow, Intercept, Output, Request, Service};
+///
+/// /// Carries writes out and loses their acknowledgements.
+/// struct Unsure;
+///
+/// impl Intercept for Unsure {
+///     fn request(
+///         &mut self,
+///         request: &Request<'_>,
+///         execute: &mut dyn FnMut(&mut Output) -> Flow,
+///         out: &mut Output,
+///     ) -> Flow {
+///         if request.name != "set" {
+///             return execute(out);
+///         }
+///         let _ = execute(&mut Output::new());
+///         out.push_event(Event::Close);
+///         Flow::Close
+///     }
+/// }
+///
+/// let service = Service::new();
+/// let mut out = Output::new();
+/// let mut connection = Connection::new(&service);
+/// let flow = connection.feed_through(b"set k 0 0 1\r\nx\r\n", &mut out, &mut Unsure);
+/// assert_eq!((flow, out.len(), out.take_event()), (Flow::Close, 0, Some(Event::Close)));
+/// assert_eq!(service.store().len(), 1);
+/// ```
 pub trait Intercept {
     /// Whether [`request`](Self::request) wants to be called at all.
     const IS_ACTIVE: bool = true;

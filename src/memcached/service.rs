@@ -8,6 +8,20 @@ use super::{Output, Protocol};
 use crate::bytes::Store;
 
 /// Which memcached is spoken.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Compat, Config, Connection, Output, Service};
+///
+/// let mut config = Config::default();
+/// config.compat = Compat::V1_6_45;
+/// let service = Service::with(Store::new(), config);
+/// let mut out = Output::new();
+/// let _ = Connection::new(&service).feed(b"version\r\n", &mut out);
+/// assert_eq!(out.to_vec(), b"VERSION 1.6.45\r\n");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Compat {
@@ -20,6 +34,14 @@ pub enum Compat {
 
 impl Compat {
     /// What the command `version` answers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Compat;
+    ///
+    /// assert_eq!(Compat::default().version(), "1.6.18");
+    /// ```
     #[must_use]
     pub fn version(self) -> &'static str {
         match self {
@@ -30,6 +52,20 @@ impl Compat {
 }
 
 /// What a server allows.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Config, Connection, Output, Service};
+///
+/// let mut config = Config::default(); // settings may be added: it has no literal outside the crate
+/// config.flush = false;
+/// let service = Service::with(Store::new(), config);
+/// let mut out = Output::new();
+/// let _ = Connection::new(&service).feed(b"flush_all\r\n", &mut out);
+/// assert_eq!(out.to_vec(), b"CLIENT_ERROR flush_all not allowed\r\n");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -100,6 +136,27 @@ pub trait Extension: Send + Sync {
 }
 
 /// A store with its settings and its statistics, shared by all connections to it.
+///
+/// A handle is cheap to clone, and all clones share everything.
+///
+/// # Concurrency
+///
+/// May be used by many threads at once. Connections share nothing but the store and sums of
+/// statistics, which each adds to once for all requests that came together.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::Store;
+/// use caskade::memcached::{Config, Connection, Output, Service};
+///
+/// let store = Store::builder().memory_limit(16 << 20).build()?;
+/// let service = Service::with(store, Config::default());
+/// let mut out = Output::new();
+/// let _ = Connection::new(&service).feed(b"set k 0 0 5\r\nvalue\r\n", &mut out);
+/// assert_eq!(service.store().get("k")?.map(|hit| hit.value), Some("value".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Service {
     shared: Arc<Shared>,
@@ -114,18 +171,41 @@ struct Shared {
 
 impl Service {
     /// A service over a new store, with default settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Service;
+    ///
+    /// assert!(Service::new().store().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::with(Store::new(), Config::default())
     }
 
     /// A service over `store`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    /// use caskade::memcached::{Config, Service};
+    ///
+    /// let store = Store::builder().evicts(false).build()?;
+    /// let service = Service::with(store.clone(), Config::default()); // the program keeps a handle
+    /// store.set("k", "value", 0, 0)?;
+    /// assert_eq!(service.store().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with(store: Store, config: Config) -> Self {
         Self::of(store, config, None)
     }
 
     /// A service over `store` with commands of its own.
+    ///
+    /// See [`Extension`] for an example.
     #[must_use]
     pub fn with_extension(store: Store, config: Config, extension: Arc<dyn Extension>) -> Self {
         Self::of(store, config, Some(extension))
@@ -137,12 +217,30 @@ impl Service {
     }
 
     /// The store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Service;
+    ///
+    /// let service = Service::new();
+    /// service.store().set("k", "value", 0, 0)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
 
     /// The settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Service;
+    ///
+    /// assert_eq!(Service::new().config().port, 11211);
+    /// ```
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.shared.config

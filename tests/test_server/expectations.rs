@@ -41,6 +41,11 @@ fn the_log_has_everything() {
     let noop = server.log().last().unwrap();
     assert_eq!((noop.command.as_str(), noop.protocol), ("noop", Protocol::Binary));
     assert_eq!(noop.outcome(), "status 0x0000");
+    binary.send(packet(0x00, "k", b"", b"", 0));
+    binary.take(24 + 9);
+    assert_eq!(server.log().last().unwrap().outcome(), "status 0x0001: Not found");
+    let connect = &server.log().records()[0];
+    assert!(connect.to_string().ends_with("connection 1: connect"), "{connect}");
     server.log().clear();
     assert!(server.log().records().is_empty());
 }
@@ -137,7 +142,8 @@ fn what_came_too_often_panics_as_well() {
     client.set("k", "x");
     client.set("k", "y");
     let words = last_words(server);
-    assert_eq!(words, "expected a write of `k` once, but it came 2 times");
+    assert!(words.starts_with("expected a write of `k` once, but it came 2 times, last as #3 "));
+    assert!(words.ends_with(" connection 1: set k -> STORED"), "{words}");
 }
 
 #[test]

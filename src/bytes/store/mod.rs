@@ -31,6 +31,16 @@ pub(super) use flushing::PendingFlush;
 pub use intervening::ItemView;
 
 /// The longest key, in bytes.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::bytes::{MAX_KEY, Store};
+///
+/// let store = Store::new();
+/// assert!(store.set("k".repeat(MAX_KEY), "value", 0, 0).is_ok());
+/// assert!(store.set("k".repeat(MAX_KEY + 1), "value", 0, 0).is_err());
+/// ```
 pub const MAX_KEY: usize = 250;
 
 /// A store of byte strings with memcached's semantics.

@@ -80,11 +80,31 @@ impl fmt::Display for Times {
 
 impl Matcher {
     /// Must come so many times: a number, or a range such as `1..`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// assert_eq!(cmd("get").times(2).to_string(), "`get` 2 times");
+    /// assert_eq!(cmd("get").times(1..=3).to_string(), "`get` 1 to 3 times");
+    /// ```
     pub fn times(self, times: impl Into<Times>) -> Expectation {
         Expectation { matcher: self, times: times.into() }
     }
 
     /// Must not come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.expect(cmd("flush_all").never());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn never(self) -> Expectation {
         self.times(0)
     }
@@ -160,7 +180,10 @@ impl Expectations {
                 ));
             }
             let is_too_often = met > most;
-            is_too_often.then(|| format!("expected {expectation}, but it came {}", counted(met)))
+            is_too_often.then(|| {
+                let last = last(&expectation.matcher, records);
+                format!("expected {expectation}, but it came {}{last}", counted(met))
+            })
         });
         unmet.chain(unexpected).collect()
     }
@@ -172,6 +195,12 @@ fn counted(times: u64) -> String {
         1 => "once".into(),
         times => format!("{times} times"),
     }
+}
+
+/// The last request that is meant, if the log still has it.
+fn last(matcher: &Matcher, records: &Records) -> String {
+    let last = records.kept.iter().rev().find(|record| matcher.matches(&record.seen()));
+    last.map_or_else(String::new, |record| format!(", last as {record}"))
 }
 
 /// The request that came nearest to what is meant without being it.

@@ -46,12 +46,38 @@ impl Log {
     }
 
     /// All records.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// for record in server.log().records() {
+    ///     println!("{record}"); // or all of them: println!("{}", server.log())
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         self.double.lock().records.kept.iter().cloned().collect()
     }
 
     /// The records of requests that `matcher` means.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::writes;
+    ///
+    /// let server = TestServer::start()?;
+    /// // … the program under test …
+    /// for write in server.log().matching(&writes().key("user:*")) {
+    ///     assert!(write.exptime.is_some_and(|exptime| exptime > 0), "for ever: {write}");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn matching(&self, matcher: &Matcher) -> Vec<Record> {
         self.double.lock().records.matching(matcher)

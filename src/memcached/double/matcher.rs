@@ -151,6 +151,14 @@ pub(super) const CONNECT: &str = "connect";
 
 impl Matcher {
     /// Only with a key that matches `pattern`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::double::cmd;
+    ///
+    /// assert_eq!(cmd("set").key("user:?").to_string(), "`set` of `user:?`");
+    /// ```
     #[must_use]
     pub fn key(mut self, pattern: impl Into<String>) -> Self {
         self.key = Some(pattern.into());
@@ -158,6 +166,14 @@ impl Matcher {
     }
 
     /// Only on this connection, counted from 1 on each node.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::double::any;
+    ///
+    /// assert_eq!(any().connection(1).to_string(), "anything on connection 1");
+    /// ```
     #[must_use]
     pub fn connection(mut self, number: u64) -> Self {
         self.connection = Some(number);
@@ -165,6 +181,14 @@ impl Matcher {
     }
 
     /// Only on this node of a cluster, counted from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::double::any;
+    ///
+    /// assert_eq!(any().node(2).to_string(), "anything on node 2");
+    /// ```
     #[must_use]
     pub fn node(mut self, number: usize) -> Self {
         self.node = Some(number);
@@ -172,6 +196,15 @@ impl Matcher {
     }
 
     /// Only in this protocol.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::Protocol;
+    /// use caskade::memcached::double::reads;
+    ///
+    /// assert_eq!(reads().protocol(Protocol::Meta).to_string(), "a read in meta");
+    /// ```
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = Some(protocol);

@@ -65,14 +65,30 @@ pub struct Record {
 }
 
 impl Record {
-    /// The first line of the answer, as text; for a binary answer its status.
+    /// The first line of the answer, as text; for a binary answer its status, and of an error what it
+    /// says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::cmd;
+    /// use std::io::Write;
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::start()?;
+    /// let mut client = TcpStream::connect(server.addr())?;
+    /// client.write_all(b"delete k\r\n")?;
+    /// assert_eq!(server.wait_for(cmd("delete"), 1)?[0].outcome(), "NOT_FOUND");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn outcome(&self) -> String {
         if self.answer.is_empty() {
             return "no answer".into();
         }
-        if let (Protocol::Binary, Some(status)) = (self.protocol, self.answer.get(6..8)) {
-            return format!("status {:#06x}", u16::from_be_bytes([status[0], status[1]]));
+        if let (Protocol::Binary, Some(header)) = (self.protocol, self.answer.first_chunk()) {
+            return binary_outcome(header, &self.answer);
         }
         let line = self.answer.split(|&byte| byte == b'\r').next().unwrap_or_default();
         String::from_utf8_lossy(line).into_owned()
@@ -100,11 +116,29 @@ impl fmt::Display for Record {
             "#{} {:.3?} node {} connection {}: ",
             self.number, self.at, self.node, self.connection
         )?;
-        write!(f, "{} -> {}", self.seen(), self.outcome())?;
+        write!(f, "{}", self.seen())?;
+        // Nobody expects an answer to a connection.
+        if self.command != CONNECT || !self.answer.is_empty() {
+            write!(f, " -> {}", self.outcome())?;
+        }
         for fault in &self.faults {
             write!(f, " [{fault}]")?;
         }
         Ok(())
+    }
+}
+
+/// The status, and behind an error its text.
+fn binary_outcome(header: &[u8; 24], answer: &[u8]) -> String {
+    let status = u16::from_be_bytes([header[6], header[7]]);
+    let before =
+        24 + usize::from(header[4]) + usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let body = u32::from_be_bytes([header[8], header[9], header[10], header[11]]) as usize;
+    match answer.get(before..answer.len().min(24 + body)) {
+        Some(text) if status != 0 && !text.is_empty() => {
+            format!("status {status:#06x}: {}", String::from_utf8_lossy(text))
+        }
+        _ => format!("status {status:#06x}"),
     }
 }
 

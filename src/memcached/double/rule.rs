@@ -205,6 +205,21 @@ impl Rule {
         self
     }
 
+    /// What of it cannot be meant, if anything: what was written by hand is not to strike never, or in
+    /// another way.
+    #[cfg(feature = "server")]
+    pub(in crate::memcached) fn mistake(&self) -> Option<&'static str> {
+        let is_chance = |it: f64| (0.0..=1.0).contains(&it);
+        match &self.fault {
+            _ if self.nth == Some(0) => Some("nth counts from 1"),
+            _ if self.times == Some(0) => Some("times is at least 1"),
+            _ if !self.probability.is_none_or(is_chance) => Some("probability is from 0 to 1"),
+            Fault::Error(text) if text.contains(['\r', '\n']) => Some("error is a single line"),
+            Fault::Delay(delay) if delay.least > delay.most => Some("least_ms is above most_ms"),
+            _ => None,
+        }
+    }
+
     /// How often it may strike.
     pub(super) fn limit(&self) -> u64 {
         self.times.unwrap_or(if self.nth.is_some() { 1 } else { u64::MAX })

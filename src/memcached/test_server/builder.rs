@@ -51,24 +51,73 @@ impl TestServerBuilder {
     }
 
     /// Where to listen. Default: a free port of 127.0.0.1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::net::SocketAddr;
+    ///
+    /// let any_port: SocketAddr = "127.0.0.1:0".parse()?;
+    /// let server = TestServer::builder().addr(any_port).start()?;
+    /// assert_ne!(server.addr().port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn addr(mut self, addr: impl Into<SocketAddr>) -> Self {
         self.addr = addr.into();
         self
     }
 
     /// Which memcached is spoken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Compat, TestServer};
+    ///
+    /// let server = TestServer::builder().compat(Compat::V1_6_45).start()?;
+    /// assert_eq!(server.service().config().compat.version(), "1.6.45");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn compat(mut self, compat: Compat) -> Self {
         self.config.compat = compat;
         self
     }
 
     /// What the server allows. Takes the place of [`compat`](Self::compat).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Config, TestServer};
+    ///
+    /// let mut config = Config::default();
+    /// config.flush = false; // flush_all is refused
+    /// let server = TestServer::builder().config(config).start()?;
+    /// # drop(server);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
     /// The clock, frozen or running as it is. Default: one that follows real time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::ManualClock;
+    /// use caskade::memcached::TestServer;
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new(); // stands still, and the program under test may have it as well
+    /// let server = TestServer::builder().clock(clock.clone()).start()?;
+    /// server.store().set("k", "value", 0, 10)?;
+    /// clock.advance(Duration::from_secs(10));
+    /// assert_eq!(server.store().get("k")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Some(clock);
         self
@@ -96,12 +145,34 @@ impl TestServerBuilder {
     }
 
     /// What becomes of mistakes. Default: they are collected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::Strict;
+    ///
+    /// let server = TestServer::builder().strict(Strict::Fail).start()?;
+    /// drop(server); // nothing was found
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn strict(mut self, strict: Strict) -> Self {
         self.strict = strict;
         self
     }
 
     /// Does not look for this mistake.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::{Lint, Strict};
+    ///
+    /// let server = TestServer::builder().strict(Strict::Fail).allow(Lint::UnusedStamp).start()?;
+    /// # drop(server);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn allow(mut self, lint: Lint) -> Self {
         self.lints.push((lint, false));
         self
@@ -114,6 +185,16 @@ impl TestServerBuilder {
     }
 
     /// How many requests the log keeps. Default: the last ten thousand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::builder().log_capacity(1_000_000).start()?; // for a long test
+    /// # drop(server);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn log_capacity(mut self, records: usize) -> Self {
         self.log_capacity = Some(records);
         self
@@ -124,6 +205,17 @@ impl TestServerBuilder {
     /// # Errors
     ///
     /// If the port is taken, there are no more threads, or the store's settings do not fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::builder().start()?;
+    /// assert!(TcpStream::connect(server.addr()).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start(self) -> io::Result<TestServer> {
         let this = self.with_clock();
         let mut server = this.start_node(&this.double(), 0)?;
@@ -136,6 +228,16 @@ impl TestServerBuilder {
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Compat, TestServer};
+    ///
+    /// let cluster = TestServer::builder().compat(Compat::V1_6_45).start_cluster(3)?;
+    /// assert_eq!(cluster.addrs().len(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start_cluster(self, count: usize) -> io::Result<Cluster> {
         Cluster::build(&self.with_clock(), count)
     }

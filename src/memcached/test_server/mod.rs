@@ -77,11 +77,33 @@ impl TestServer {
     /// # Errors
     ///
     /// If there is no free port, or no more thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// assert!(server.addr().ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
     /// A builder with default settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::{Config, TestServer};
+    ///
+    /// let mut config = Config::default();
+    /// config.cas = false; // as `memcached -C`
+    /// let server = TestServer::builder().config(config).start()?;
+    /// # drop(server);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn builder() -> TestServerBuilder {
         TestServerBuilder::new()
     }
@@ -93,6 +115,17 @@ impl TestServer {
     }
 
     /// The address as text, such as `127.0.0.1:38273`, for clients that want one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// let url = format!("memcache://{}", server.address());
+    /// # assert!(url.starts_with("memcache://127.0.0.1:"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> String {
         self.addr.to_string()
@@ -100,6 +133,17 @@ impl TestServer {
 
     /// The items: what stands behind the port, to fill, look at and change. What is done here is not
     /// in the log and meets no faults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.store().set("user:1", "ada", 0, 60)?;
+    /// assert_eq!(server.log().records().len(), 0); // no client did that
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn store(&self) -> &Store {
         self.shared.service.store()
@@ -113,24 +157,72 @@ impl TestServer {
 
     /// The clock: it follows real time until it is frozen, and can be advanced and set. All time that
     /// clients see comes from it; pauses between bytes are real.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::time::Duration;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.clock().freeze(); // so that no second passes by itself
+    /// server.store().set("session", "x", 0, 1800)?;
+    /// server.clock().advance(Duration::from_secs(1800));
+    /// assert_eq!(server.store().get("session")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
     /// The faults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.faults().on(cmd("set").key("user:*")).nth(2).lose_ack();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.shared.double.faults()
     }
 
     /// The log of all requests.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::cmd;
+    ///
+    /// let server = TestServer::start()?;
+    /// // … the program under test …
+    /// assert_eq!(server.log().count(&cmd("flush_all")), 0, "{}", server.log());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn log(&self) -> Log {
         self.shared.double.log()
     }
 
     /// The mistakes of clients that were found.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// // … the program under test …
+    /// assert!(server.findings().is_empty(), "{:?}", server.findings());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.shared.double.findings()
@@ -160,6 +252,20 @@ impl TestServer {
     }
 
     /// From now on requests that meet no expectation are a failure. Connections may come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::{cmd, reads};
+    ///
+    /// let server = TestServer::start()?;
+    /// server.expect(cmd("version").times(0..)); // clients ask it when they connect
+    /// server.expect(reads().times(0..));
+    /// server.expect_nothing_else();
+    /// assert!(server.verify().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn expect_nothing_else(&self) {
         self.shared.double.expect_nothing_else();
     }
@@ -169,6 +275,20 @@ impl TestServer {
     /// # Errors
     ///
     /// [`Unmet`], with a sentence for each, and the request that came nearest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::writes;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.expect(writes().times(1..));
+    /// let unmet = server.verify().unwrap_err();
+    /// assert_eq!(unmet.problems().len(), 1);
+    /// assert!(server.verify().is_ok()); // it has been told
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn verify(&self) -> Result<(), Unmet> {
         self.shared.double.verify()
     }
@@ -179,6 +299,19 @@ impl TestServer {
     /// # Errors
     ///
     /// [`TimedOut`], with what came instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::test_server::connects;
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::start()?;
+    /// let _client = TcpStream::connect(server.addr())?;
+    /// assert_eq!(server.wait_for(connects(), 1)?[0].connection, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_for(&self, matcher: Matcher, n: usize) -> Result<Vec<Record>, TimedOut> {
         self.shared.double.log().wait_for(matcher, n)
     }
@@ -197,6 +330,22 @@ impl TestServer {
     }
 
     /// Closes all connections. New ones are welcome.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::io::Read;
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::start()?;
+    /// let mut client = TcpStream::connect(server.addr())?;
+    /// assert!(server.wait_for_connections(1));
+    /// server.kill_connections();
+    /// let end = client.read(&mut [0; 1]);
+    /// assert!(matches!(end, Ok(0) | Err(_)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill_connections(&self) {
         self.shared.kill(|_| true);
     }
@@ -309,6 +458,19 @@ impl TestServer {
     }
 
     /// All items, as they are between two requests.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.store().set("a", "1", 0, 0)?;
+    /// let before = server.snapshot();
+    /// server.store().delete("a")?;
+    /// assert!(!before.diff(&server.snapshot()).is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.double.undisturbed(|| Snapshot::of(self.store()))
@@ -316,6 +478,19 @@ impl TestServer {
 
     /// Makes the items those of `snapshot`, with their stamps. An item that has expired since stays
     /// away, and locks are open. Returns how many items there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.store().set("a", "1", 0, 0)?;
+    /// let before = server.snapshot();
+    /// server.store().flush_all(0);
+    /// assert_eq!(server.restore(&before), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restore(&self, snapshot: &Snapshot) -> usize {
         self.shared.double.undisturbed(|| snapshot.restore_to(self.store()))
     }

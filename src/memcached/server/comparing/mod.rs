@@ -44,6 +44,8 @@ impl Comparing {
             stream.set_read_timeout(Some(PATIENCE))?;
             Ok(stream)
         });
+        let other =
+            other.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")));
         Self { other, ours: Stamps::default(), theirs: Stamps::default(), count: 0 }
     }
 

@@ -90,7 +90,7 @@ fn caskade<'w>(words: &[&'w [u8]]) -> Result<Verb<'w>, Mistake> {
         [b"unlock", key] => Verb::Unlock(key),
         [b"conflict", key, ref n @ ..] => Verb::Conflict(pattern(key)?, count(n)?),
         [b"miss", key, ref n @ ..] => Verb::Miss(pattern(key)?, count(n)?),
-        [b"fault", ref json @ ..] => Verb::Fault(Box::new(from_json(json)?)),
+        [b"fault", ref json @ ..] => Verb::Fault(Box::new(rule(json)?)),
         [b"faults"] => Verb::Faults,
         [b"faults", b"clear"] => Verb::ClearFaults,
         [b"log"] => Verb::Log(Box::default()),
@@ -127,8 +127,16 @@ fn count(words: &[&[u8]]) -> Result<u64, Mistake> {
     }
 }
 
+fn rule(words: &[&[u8]]) -> Result<Rule, Mistake> {
+    let rule: Rule = from_json(words)?;
+    rule.mistake().map_or(Ok(rule), |mistake| Err(told(mistake)))
+}
+
 /// The words are those of a line, so a run of spaces in a text has become one; `\u0020` stays.
 fn from_json<T: serde::de::DeserializeOwned>(words: &[&[u8]]) -> Result<T, Mistake> {
+    if words.is_empty() {
+        return Err(told("a JSON object is wanted"));
+    }
     serde_json::from_slice(&words.join(&b' ')).map_err(|error| told(error.to_string()))
 }
 
@@ -205,6 +213,11 @@ mod tests {
             "caskade fault {}",
             r#"caskade fault {"fault":"bogus"}"#,
             r#"caskade fault {"fault":"close","whom":1}"#,
+            r#"caskade fault {"fault":"close","nth":0}"#,
+            r#"caskade fault {"fault":"close","times":0}"#,
+            r#"caskade fault {"fault":"close","probability":1.5}"#,
+            r#"caskade fault {"fault":{"error":"two\r\nlines"}}"#,
+            r#"caskade fault {"fault":{"delay":{"least_ms":2,"most_ms":1}}}"#,
             "caskade log x",
             "caskade bogus",
             "debugtime -5",
