@@ -506,3 +506,31 @@ fn a_write_without_a_condition_never_fails_over_somebody_elses() {
     });
     store.validate();
 }
+
+#[test]
+fn times_beyond_all_calendars_are_far_away() {
+    let clock = ManualClock::new();
+    for start in [i64::MIN, -10, 10, i64::MAX] {
+        let store = Store::builder().clock(clock.clone()).unix_start(start).build().unwrap();
+        clock.advance(10 * SECOND);
+        store.set("k", "v", 0, i64::MAX).unwrap();
+        store.set("gone", "v", 0, i64::MIN).unwrap();
+        assert_eq!(store.examine("gone"), None);
+        assert_eq!(store.unix_time(), start.saturating_add(i64::from(store.age())));
+        if let Some(item) = store.examine("k") {
+            assert!(item.expires.is_some_and(|end| end >= store.unix_time()));
+            assert!(store.restore_item(&item));
+        }
+    }
+}
+
+#[test]
+fn a_number_may_be_as_wide_as_an_item() {
+    let store = Store::new();
+    let mut number = b"9".to_vec();
+    number.resize(100_000, b' ');
+    store.set("k", number, 0, 0).unwrap();
+    assert_eq!(store.increment("k", 1).unwrap(), 10);
+    let read = store.read("k", |item| (item.value.len(), item.value.starts_with(b"10  ")));
+    assert_eq!(read.unwrap(), Some((100_000, true)));
+}
