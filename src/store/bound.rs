@@ -345,8 +345,9 @@ where
             Ok::<_, Reentrant>(policy.used() + u64::from(more) <= policy.capacity())
         })?;
         if !self.settings.evicts {
-            // What has expired and was not taken out yet takes room in vain.
-            let is_hopeful = fits || self.expire_all()? > 0;
+            // Somebody else may have taken what was gathered, or the stripe's own room, which was
+            // counted on. And what has expired and was not taken out yet takes room in vain.
+            let is_hopeful = fits || room == lack || self.expire_all()? > 0;
             return if is_hopeful { Ok(()) } else { Err(Refusal::Full) };
         }
         if room < lack {

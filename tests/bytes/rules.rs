@@ -534,3 +534,26 @@ fn a_number_may_be_as_wide_as_an_item() {
     let read = store.read("k", |item| (item.value.len(), item.value.starts_with(b"10  ")));
     assert_eq!(read.unwrap(), Some((100_000, true)));
 }
+
+#[test]
+fn a_store_is_not_full_before_it_is() {
+    // Each thread's items fit in any case, if the room of all stripes is gathered.
+    for round in 0..200 {
+        let builder = Store::builder().memory_limit(400_000).stripes(16).evicts(false);
+        let store = builder.build().unwrap();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for item in 0..9 {
+                        let key = format!("{thread}-{item}");
+                        store.set(key, vec![0; 9_000], 0, 0).unwrap_or_else(|error| {
+                            panic!("{error} in round {round}");
+                        });
+                    }
+                });
+            }
+        });
+        store.validate();
+    }
+}
