@@ -1,5 +1,7 @@
 //! One rule after the other.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ fn reason<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Reason {
     result.expect_err("refused").reason()
 }
 
+const ROUNDS: u32 = 3_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
@@ -436,7 +439,7 @@ fn raise(store: &Store, key: &str) {
 #[test]
 fn of_many_readers_of_a_stale_item_exactly_one_wins() {
     let store = Store::new();
-    for round in 0..200 {
+    for round in 0..100 {
         store.set("k", round.to_string(), 0, 0).unwrap();
         store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
         let winners: usize = thread::scope(|scope| {
@@ -538,7 +541,7 @@ fn a_number_may_be_as_wide_as_an_item() {
 #[test]
 fn a_store_is_not_full_before_it_is() {
     // Each thread's items fit in any case, if the room of all stripes is gathered.
-    for round in 0..200 {
+    for round in 0..100 {
         let builder = Store::builder().memory_limit(400_000).stripes(16).evicts(false);
         let store = builder.build().unwrap();
         thread::scope(|scope| {
@@ -556,4 +559,36 @@ fn a_store_is_not_full_before_it_is() {
         });
         store.validate();
     }
+}
+
+#[test]
+fn one_wins_a_stale_item_while_its_number_changes() {
+    let store = Store::new();
+    let (start, end) = (Barrier::new(3), Barrier::new(3));
+    let (winners, mut most) = (AtomicU32::new(0), 0);
+    thread::scope(|scope| {
+        let fetch = || {
+            for _ in 0..ROUNDS {
+                start.wait();
+                for _ in 0..4 {
+                    let fetched = store.fetch("k", Fetch::default()).unwrap().unwrap();
+                    winners.fetch_add(u32::from(fetched.role == Role::Won), Ordering::Relaxed);
+                }
+                end.wait();
+            }
+        };
+        scope.spawn(fetch);
+        scope.spawn(fetch);
+        for _ in 0..ROUNDS {
+            store.set("k", "10", 0, 0).unwrap();
+            store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+            start.wait();
+            for _ in 0..16 {
+                store.increment("k", 1).unwrap();
+            }
+            end.wait();
+            most = most.max(winners.swap(0, Ordering::Relaxed));
+        }
+    });
+    assert_eq!(most, 1);
 }
