@@ -592,3 +592,81 @@ fn one_wins_a_stale_item_while_its_number_changes() {
     });
     assert_eq!(most, 1);
 }
+
+#[test]
+fn a_flush_that_is_over_takes_what_was_not_used_since() {
+    let (store, clock) = timed();
+    for (key, wait) in [("before", 9), ("at", 1), ("since", 10)] {
+        store.set(key, "v", 0, 0).unwrap();
+        clock.advance(wait * SECOND);
+    }
+    // Ends with the second before: 9, at which "at" was stored.
+    store.flush_all(START + 10);
+    let left = ["before", "at", "since"].map(|key| text(&store, key).is_some());
+    assert_eq!(left, [false, false, true]);
+}
+
+#[test]
+fn a_flush_that_is_due_is_not_replaced() {
+    let (store, clock) = timed();
+    store.set("k", "v", 0, 0).unwrap();
+    store.flush_all(3);
+    clock.advance(5 * SECOND);
+    store.flush_all(100);
+    assert_eq!(text(&store, "k"), None);
+    // One that is not due yet is.
+    store.set("k", "v", 0, 0).unwrap();
+    clock.advance(98 * SECOND);
+    store.flush_all(100);
+    clock.advance(50 * SECOND);
+    assert!(text(&store, "k").is_some());
+}
+
+#[test]
+fn a_new_stamp_takes_the_place_of_a_chosen_one() {
+    let store = Store::new();
+    let put = Put { value: "v".into(), stamp: Some(99), ..Put::default() };
+    store.put("k", put).unwrap();
+    let bumped = store.bump("k").unwrap();
+    assert_ne!(bumped, 99);
+    assert_eq!(store.examine("k").unwrap().cas, bumped);
+    assert_eq!(reason(store.cas("k", "w", 0, 0, 99)), Reason::Changed);
+}
+
+#[test]
+fn to_lock_is_to_use() {
+    let (store, clock) = timed();
+    store.set("k", "v", 0, 0).unwrap();
+    clock.advance(5 * SECOND);
+    let seen = |item: caskade::bytes::ItemView| (item.was_fetched, item.idle);
+    assert_eq!(store.examine("k").map(seen), Some((false, 5)));
+    store.get_and_lock("k", SECOND).unwrap();
+    assert_eq!(store.examine("k").map(seen), Some((true, 0)));
+}
+
+#[test]
+fn a_read_asks_for_a_refresh_before_or_after_it_touches() {
+    for (recache_touched, role) in [(false, Role::Won), (true, Role::None)] {
+        let store = Store::new();
+        store.set("k", "v", 0, 10).unwrap();
+        let recache = Some(50);
+        let fetch = Fetch { touch: Some(100), recache, recache_touched, ..Fetch::default() };
+        assert_eq!(store.fetch("k", fetch).unwrap().map(|it| it.role), Some(role));
+    }
+}
+
+#[test]
+fn an_item_remembers_that_its_key_was_in_base64() {
+    let store = Store::new();
+    let is_binary = |key: &str| store.examine(key).map(|item| item.binary_key);
+    let fetch = Fetch { vivify: Some(0), binary_key: true, ..Fetch::default() };
+    store.fetch("k", fetch).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.put("k", Put { binary_key: true, ..Put::default() }).unwrap();
+    store.remove("k", Delete { clear_value: true, ..Delete::default() }).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.set("k", "v", 0, 0).unwrap();
+    assert_eq!(is_binary("k"), Some(false));
+}
