@@ -670,3 +670,19 @@ fn an_item_remembers_that_its_key_was_in_base64() {
     store.set("k", "v", 0, 0).unwrap();
     assert_eq!(is_binary("k"), Some(false));
 }
+
+#[test]
+fn what_is_known_of_an_item_survives_marks_and_moves() {
+    let (store, clock) = timed();
+    clock.advance(3 * SECOND);
+    store.set("k", "v", 0, 0).unwrap();
+    store.read("k", |_| ()).unwrap();
+    clock.advance(5 * SECOND);
+    store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+    let item = store.examine("k").unwrap();
+    assert_eq!((item.is_stale, item.was_fetched, item.idle), (true, true, 5));
+    store.delete("k").unwrap();
+    assert!(store.restore_item(&item));
+    let item = store.examine("k").unwrap();
+    assert_eq!((item.is_stale, item.was_fetched), (true, true));
+}
