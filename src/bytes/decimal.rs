@@ -38,7 +38,10 @@ fn is_space(byte: u8) -> bool {
 
 /// `number` in decimal, filled up with blanks to `width`.
 pub(super) fn format(number: u64, width: usize) -> Bytes {
-    Bytes::from(format!("{number:<width$}"))
+    let mut text = number.to_string().into_bytes();
+    // Not by a format: its width has to fit into 16 bits.
+    text.resize(text.len().max(width), b' ');
+    Bytes::from(text)
 }
 
 #[cfg(test)]
@@ -70,5 +73,7 @@ mod tests {
     fn numbers_keep_their_width() {
         assert_eq!(format(99, 3), "99 ");
         assert_eq!(format(100, 2), "100");
+        let wide = format(7, 1 << 20);
+        assert_eq!((wide.len(), parse(&wide)), (1 << 20, Some(7)));
     }
 }

@@ -37,13 +37,18 @@ impl Calendar {
         u32::try_from((tick.raw() - 1) / SECOND).unwrap_or(u32::MAX)
     }
 
+    /// The Unix time at `second`.
+    pub(super) fn unix_time(self, second: u32) -> i64 {
+        self.unix_start.saturating_add(i64::from(second))
+    }
+
     /// The second at which something that is given `exptime` ends; `None` for never.
     pub(super) fn end(self, exptime: i64, now: u32) -> Option<u32> {
         let end = match exptime {
             0 => return None,
             ..0 => 0,
             1..=RELATIVE_LIMIT => i64::from(now) + exptime,
-            _ => (exptime - self.unix_start).max(0),
+            _ => exptime.saturating_sub(self.unix_start).max(0),
         };
         Some(u32::try_from(end).unwrap_or(u32::MAX))
     }

@@ -278,7 +278,7 @@ impl Output {
         Some(event)
     }
 
-    /// Keeps only the first `len` bytes, and the events before the end of them.
+    /// Keeps only the first `len` bytes, and the events before those that go.
     ///
     /// # Examples
     ///
@@ -291,22 +291,20 @@ impl Output {
     /// assert_eq!(out.to_vec(), b"VALUE");
     /// ```
     pub fn truncate(&mut self, len: usize) {
-        self.seal();
-        let mut left = len;
-        let mut kept = VecDeque::new();
-        for piece in self.pieces.drain(..) {
-            match piece {
-                Piece::Bytes(bytes) if left > 0 => {
-                    let bytes = bytes.slice(..left.min(bytes.len()));
-                    left -= bytes.len();
-                    kept.push_back(Piece::Bytes(bytes));
-                }
-                Piece::Event(event) if left > 0 => kept.push_back(Piece::Event(event)),
-                _ => {}
+        if let Some(kept) = len.checked_sub(self.in_pieces) {
+            return self.tail.truncate(self.written.saturating_add(kept));
+        }
+        self.tail.clear();
+        self.written = 0;
+        while self.in_pieces > len {
+            let Some(Piece::Bytes(last)) = self.pieces.pop_back() else { continue };
+            self.in_pieces -= last.len();
+            if self.in_pieces < len {
+                let kept = last.slice(..len - self.in_pieces);
+                self.in_pieces = len;
+                self.pieces.push_back(Piece::Bytes(kept));
             }
         }
-        self.pieces = kept;
-        self.in_pieces = len - left;
     }
 
     /// Makes the tail a piece.
@@ -381,5 +379,57 @@ impl Buf for Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause() -> Event {
+        Event::Pause(Duration::from_secs(1))
+    }
+
+    #[test]
+    fn what_is_cut_off_goes_from_the_end() {
+        let long = Bytes::from(vec![b'v'; 2 * COPIED]);
+        for len in [0, 1, 2, 3, 4, 2 * COPIED + 1, 2 * COPIED + 2, 2 * COPIED + 4, usize::MAX] {
+            let mut out = Output::new();
+            out.push(b"_ab");
+            out.advance(1);
+            out.push_value(&long);
+            out.push(b"cd");
+            let mut kept = out.to_vec();
+            kept.truncate(len);
+            out.truncate(len);
+            assert_eq!((out.len(), out.to_vec()), (kept.len(), kept.clone()), "{len}");
+            out.push(b"ef");
+            assert_eq!(out.to_vec(), [&kept, &b"ef"[..]].concat(), "{len}");
+        }
+    }
+
+    #[test]
+    fn an_event_stays_if_it_comes_before_what_goes() {
+        for (len, stays) in [(0, false), (1, false), (2, true), (3, true)] {
+            let mut out = Output::new();
+            out.push(b"ab");
+            out.push_event(pause());
+            out.push(b"cd");
+            out.truncate(len);
+            out.advance(len.min(2));
+            assert_eq!(out.take_event().is_some(), stays, "{len}");
+        }
+    }
+
+    #[test]
+    fn cutting_off_what_was_just_written_takes_nothing_apart() {
+        let mut out = Output::new();
+        for _ in 0..100 {
+            let begin = out.len();
+            out.push(b"VALUE");
+            out.truncate(begin);
+            out.push(b"ERROR");
+        }
+        assert_eq!((out.len(), out.pieces.len()), (500, 0));
     }
 }

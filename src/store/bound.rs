@@ -350,7 +350,9 @@ where
             Ok::<_, Reentrant>(policy.used() + u64::from(more) <= policy.capacity())
         })?;
         if !self.settings.evicts {
-            return if fits { Ok(()) } else { Err(Refusal::Full) };
+            // Somebody else may have taken what was gathered, or the stripe's own room, which was
+            // counted on.
+            return if fits || room == lack { Ok(()) } else { Err(Refusal::Full) };
         }
         if room < lack {
             yield_now(); // Others are gathering room as well.

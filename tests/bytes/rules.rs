@@ -1,5 +1,7 @@
 //! One rule after the other.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ fn reason<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Reason {
     result.expect_err("refused").reason()
 }
 
+const ROUNDS: u32 = 3_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
@@ -436,7 +439,7 @@ fn raise(store: &Store, key: &str) {
 #[test]
 fn of_many_readers_of_a_stale_item_exactly_one_wins() {
     let store = Store::new();
-    for round in 0..200 {
+    for round in 0..100 {
         store.set("k", round.to_string(), 0, 0).unwrap();
         store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
         let winners: usize = thread::scope(|scope| {
@@ -505,4 +508,181 @@ fn a_write_without_a_condition_never_fails_over_somebody_elses() {
         }
     });
     store.validate();
+}
+
+#[test]
+fn times_beyond_all_calendars_are_far_away() {
+    let clock = ManualClock::new();
+    for start in [i64::MIN, -10, 10, i64::MAX] {
+        let store = Store::builder().clock(clock.clone()).unix_start(start).build().unwrap();
+        clock.advance(10 * SECOND);
+        store.set("k", "v", 0, i64::MAX).unwrap();
+        store.set("gone", "v", 0, i64::MIN).unwrap();
+        assert_eq!(store.examine("gone"), None);
+        assert_eq!(store.unix_time(), start.saturating_add(i64::from(store.age())));
+        if let Some(item) = store.examine("k") {
+            assert!(item.expires.is_some_and(|end| end >= store.unix_time()));
+            assert!(store.restore_item(&item));
+        }
+    }
+}
+
+#[test]
+fn a_number_may_be_as_wide_as_an_item() {
+    let store = Store::new();
+    let mut number = b"9".to_vec();
+    number.resize(100_000, b' ');
+    store.set("k", number, 0, 0).unwrap();
+    assert_eq!(store.increment("k", 1).unwrap(), 10);
+    let read = store.read("k", |item| (item.value.len(), item.value.starts_with(b"10  ")));
+    assert_eq!(read.unwrap(), Some((100_000, true)));
+}
+
+#[test]
+fn a_store_is_not_full_before_it_is() {
+    // Each thread's items fit in any case, if the room of all stripes is gathered.
+    for round in 0..100 {
+        let builder = Store::builder().memory_limit(400_000).stripes(16).evicts(false);
+        let store = builder.build().unwrap();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for item in 0..9 {
+                        let key = format!("{thread}-{item}");
+                        store.set(key, vec![0; 9_000], 0, 0).unwrap_or_else(|error| {
+                            panic!("{error} in round {round}");
+                        });
+                    }
+                });
+            }
+        });
+        store.validate();
+    }
+}
+
+#[test]
+fn one_wins_a_stale_item_while_its_number_changes() {
+    let store = Store::new();
+    let (start, end) = (Barrier::new(3), Barrier::new(3));
+    let (winners, mut most) = (AtomicU32::new(0), 0);
+    thread::scope(|scope| {
+        let fetch = || {
+            for _ in 0..ROUNDS {
+                start.wait();
+                for _ in 0..4 {
+                    let fetched = store.fetch("k", Fetch::default()).unwrap().unwrap();
+                    winners.fetch_add(u32::from(fetched.role == Role::Won), Ordering::Relaxed);
+                }
+                end.wait();
+            }
+        };
+        scope.spawn(fetch);
+        scope.spawn(fetch);
+        for _ in 0..ROUNDS {
+            store.set("k", "10", 0, 0).unwrap();
+            store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+            start.wait();
+            for _ in 0..16 {
+                store.increment("k", 1).unwrap();
+            }
+            end.wait();
+            most = most.max(winners.swap(0, Ordering::Relaxed));
+        }
+    });
+    assert_eq!(most, 1);
+}
+
+#[test]
+fn a_flush_that_is_over_takes_what_was_not_used_since() {
+    let (store, clock) = timed();
+    for (key, wait) in [("before", 9), ("at", 1), ("since", 10)] {
+        store.set(key, "v", 0, 0).unwrap();
+        clock.advance(wait * SECOND);
+    }
+    // Ends with the second before: 9, at which "at" was stored.
+    store.flush_all(START + 10);
+    let left = ["before", "at", "since"].map(|key| text(&store, key).is_some());
+    assert_eq!(left, [false, false, true]);
+}
+
+#[test]
+fn a_flush_that_is_due_is_not_replaced() {
+    let (store, clock) = timed();
+    store.set("k", "v", 0, 0).unwrap();
+    store.flush_all(3);
+    clock.advance(5 * SECOND);
+    store.flush_all(100);
+    assert_eq!(text(&store, "k"), None);
+    // One that is not due yet is.
+    store.set("k", "v", 0, 0).unwrap();
+    clock.advance(98 * SECOND);
+    store.flush_all(100);
+    clock.advance(50 * SECOND);
+    assert!(text(&store, "k").is_some());
+}
+
+#[test]
+fn a_new_stamp_takes_the_place_of_a_chosen_one() {
+    let store = Store::new();
+    let put = Put { value: "v".into(), stamp: Some(99), ..Put::default() };
+    store.put("k", put).unwrap();
+    let bumped = store.bump("k").unwrap();
+    assert_ne!(bumped, 99);
+    assert_eq!(store.examine("k").unwrap().cas, bumped);
+    assert_eq!(reason(store.cas("k", "w", 0, 0, 99)), Reason::Changed);
+}
+
+#[test]
+fn to_lock_is_to_use() {
+    let (store, clock) = timed();
+    store.set("k", "v", 0, 0).unwrap();
+    clock.advance(5 * SECOND);
+    let seen = |item: caskade::bytes::ItemView| (item.was_fetched, item.idle);
+    assert_eq!(store.examine("k").map(seen), Some((false, 5)));
+    store.get_and_lock("k", SECOND).unwrap();
+    assert_eq!(store.examine("k").map(seen), Some((true, 0)));
+}
+
+#[test]
+fn a_read_asks_for_a_refresh_before_or_after_it_touches() {
+    for (recache_touched, role) in [(false, Role::Won), (true, Role::None)] {
+        let store = Store::new();
+        store.set("k", "v", 0, 10).unwrap();
+        let recache = Some(50);
+        let fetch = Fetch { touch: Some(100), recache, recache_touched, ..Fetch::default() };
+        assert_eq!(store.fetch("k", fetch).unwrap().map(|it| it.role), Some(role));
+    }
+}
+
+#[test]
+fn an_item_remembers_that_its_key_was_in_base64() {
+    let store = Store::new();
+    let is_binary = |key: &str| store.examine(key).map(|item| item.binary_key);
+    let fetch = Fetch { vivify: Some(0), binary_key: true, ..Fetch::default() };
+    store.fetch("k", fetch).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.put("k", Put { binary_key: true, ..Put::default() }).unwrap();
+    store.remove("k", Delete { clear_value: true, ..Delete::default() }).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+    assert_eq!(is_binary("k"), Some(true));
+    store.set("k", "v", 0, 0).unwrap();
+    assert_eq!(is_binary("k"), Some(false));
+}
+
+#[test]
+fn what_is_known_of_an_item_survives_marks_and_moves() {
+    let (store, clock) = timed();
+    clock.advance(3 * SECOND);
+    store.set("k", "v", 0, 0).unwrap();
+    store.read("k", |_| ()).unwrap();
+    clock.advance(5 * SECOND);
+    store.remove("k", Delete { invalidate: true, ..Delete::default() }).unwrap();
+    let item = store.examine("k").unwrap();
+    assert_eq!((item.is_stale, item.was_fetched, item.idle), (true, true, 5));
+    store.delete("k").unwrap();
+    assert!(store.restore_item(&item));
+    let item = store.examine("k").unwrap();
+    assert_eq!((item.is_stale, item.was_fetched), (true, true));
 }

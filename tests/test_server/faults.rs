@@ -343,3 +343,47 @@ fn a_connection_can_be_meant_alone() {
     second.ask(GET_K, "SERVER_ERROR only you\r\n");
     first.ask(GET_K, HELLO);
 }
+
+#[test]
+fn faults_that_meet_at_one_answer_get_along() {
+    let ends: [fn(&TestServer); 4] = [
+        |server| _ = server.faults().on(any()).hang_up(),
+        |server| _ = server.faults().on(any()).truncate_after(20),
+        |server| _ = server.faults().on(any()).truncate_mid_value(),
+        |server| _ = server.faults().on(any()).stall_after(20),
+    ];
+    for end in ends {
+        let (server, mut client) = scene();
+        end(&server);
+        server.faults().on(any()).garbage(2, 1);
+        client.send(GET_K);
+        client.take(2);
+        drop(server);
+    }
+    // An answer that announces more than it has.
+    let text = (GET_K.into(), &b"VALUE k 0 18446744073709551615\r\nab"[..]);
+    let binary = (packet(0x0a, "", b"", b"", 0), &[0xff; 40][..]);
+    for (request, lie) in [text, binary] {
+        let (server, mut client) = scene();
+        server.faults().on(any()).answer(lie.to_vec());
+        server.faults().on(any()).stall_mid_value();
+        client.send(request);
+        client.take(1);
+    }
+}
+
+#[test]
+fn times_may_be_as_long_as_they_can() {
+    let (server, mut client) = scene();
+    let lasting = server.faults().on(cmd("get")).lasting(Duration::MAX).miss();
+    client.ask(GET_K, "END\r\n");
+    assert_eq!(lasting.strikes(), 1);
+    assert!(server.log().wait_for_within(cmd("get"), 1, Duration::MAX).is_ok());
+    for _ in 0..2 {
+        server.faults().on(any()).delay(Duration::MAX);
+    }
+    client.send(GET_K);
+    server.wait_for(cmd("get"), 2).expect("it comes");
+    drop(server); // does not wait for the answer
+    assert_eq!(client.rest(), (Vec::new(), End::Closed));
+}

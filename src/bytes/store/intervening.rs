@@ -133,7 +133,7 @@ impl Store {
             value: item.value.clone(),
             flags: item.flags,
             cas: item.cas(Some(present.cas)),
-            expires: end.map(|end| self.inner.calendar.unix_start + i64::from(end)),
+            expires: end.map(|end| self.inner.calendar.unix_time(end)),
             ttl: Calendar::left(present.expires, now),
             is_stale: item.is_stale(),
             is_won: item.is_won(),
@@ -223,7 +223,7 @@ impl Store {
     pub fn restore_item(&self, item: &ItemView) -> bool {
         let Ok(key) = self.check(&item.key) else { return false };
         let expiry = item.expires.map_or(Expiry::Never, |unix| {
-            let second = u32::try_from((unix - self.inner.calendar.unix_start).max(0));
+            let second = u32::try_from(unix.saturating_sub(self.inner.calendar.unix_start).max(0));
             Calendar::expiry_at(second.unwrap_or(u32::MAX), self.time())
         });
         let restored = self.revise(key, Opener::Force, |_| {

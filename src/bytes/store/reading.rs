@@ -166,11 +166,15 @@ impl Store {
         let guard = epoch::pin();
         let Some(found) = self.inner.cache.store().get(key, &guard) else { return Ok(None) };
         let item: &Item = &found.value;
+        // Who cannot write cannot fill.
+        let takes_part = !fetch.plainly && found.cas.is_some();
+        if takes_part && item.is_stale() && !item.is_won() {
+            // Who wins is marked under the lock: a change of the item takes its marks along there.
+            return Ok(self.fetch_locked(key, fetch)?);
+        }
         if !fetch.quietly {
             item.note_use(self.second());
         }
-        // Who cannot write cannot fill.
-        let takes_part = !fetch.plainly && found.cas.is_some();
         let role = if takes_part { item.role(false) } else { item.present_role() };
         Ok(Some(Fetched {
             hit: item.hit(found.cas),

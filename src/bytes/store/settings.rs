@@ -97,6 +97,6 @@ impl Store {
     /// ```
     #[must_use]
     pub fn unix_time(&self) -> i64 {
-        self.inner.calendar.unix_start + i64::from(self.second())
+        self.inner.calendar.unix_time(self.second())
     }
 }

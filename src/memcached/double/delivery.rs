@@ -73,6 +73,13 @@ struct End {
     event: Event,
 }
 
+impl End {
+    /// Where it is in `bytes`, which another fault may have made shorter than they were.
+    fn within(self, bytes: &[u8]) -> usize {
+        self.at.min(bytes.len())
+    }
+}
+
 impl Delivery {
     /// The way of `bytes` under these faults.
     pub(super) fn new(bytes: Vec<u8>, strikes: &mut [Strike], seen: &Seen<'_>) -> Self {
@@ -87,7 +94,7 @@ impl Delivery {
         match strike.fault {
             Fault::Close | Fault::LoseAck => self.end_at(0, Event::Close),
             Fault::Reset | Fault::LoseAckAndReset => self.end_at(0, Event::Reset),
-            Fault::HangUp => self.end_at(self.bytes.len(), Event::Close),
+            Fault::HangUp => self.end_at(usize::MAX, Event::Close),
             Fault::Silence => self.end_at(0, Event::Stall),
             Fault::Truncate(place) => self.end_at(self.position(place, seen), Event::Close),
             Fault::Stall(place) => self.end_at(self.position(place, seen), Event::Stall),
@@ -95,7 +102,8 @@ impl Delivery {
             Fault::Delay(delay) => {
                 let span = delay.most.saturating_sub(delay.least);
                 let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-                self.pause += delay.least + Duration::from_nanos(strike.random.up_to(span));
+                let more = Duration::from_nanos(strike.random.up_to(span));
+                self.pause = self.pause.saturating_add(delay.least).saturating_add(more);
             }
             Fault::Garbage(count) => {
                 self.bytes =
@@ -124,7 +132,7 @@ impl Delivery {
             Protocol::Text | Protocol::Meta => text_value(&self.bytes),
         };
         let (begin, end) = value.unwrap_or((0, self.bytes.len()));
-        begin + (end.min(self.bytes.len()) - begin) / 2
+        begin + end.min(self.bytes.len()).saturating_sub(begin) / 2
     }
 
     /// Changes the opaque, where there is one.
@@ -147,7 +155,7 @@ impl Delivery {
 
     /// What the client gets of the answer, as far as can be told.
     pub(super) fn visible(&self) -> &[u8] {
-        &self.bytes[..self.end.map_or(self.bytes.len(), |end| end.at)]
+        &self.bytes[..self.end.map_or(self.bytes.len(), |end| end.within(&self.bytes))]
     }
 
     /// Whether something happens between the bytes.
@@ -165,9 +173,10 @@ impl Delivery {
             out.push_event(Event::Pause(self.pause));
         }
         let bytes = Bytes::from(self.bytes);
-        let Some(End { at, event }) = self.end else {
+        let Some(end) = self.end else {
             return push(out, &bytes, self.dribble);
         };
+        let (at, event) = (end.within(&bytes), end.event);
         push(out, &bytes.slice(..at), self.dribble);
         out.push_event(event);
         // A stalled connection goes on where it was, if it does.
@@ -205,7 +214,7 @@ fn text_value(bytes: &[u8]) -> Option<(usize, usize)> {
         _ => return None,
     };
     let len: usize = len.parse().ok()?;
-    Some((line + 2, line + 2 + len))
+    Some((line + 2, len.saturating_add(line + 2)))
 }
 
 #[cfg(test)]
@@ -217,6 +226,8 @@ mod tests {
         assert_eq!(text_value(b"VALUE k 0 5\r\nhello\r\nEND\r\n"), Some((13, 18)));
         assert_eq!(text_value(b"VA 5 f0\r\nhello\r\n"), Some((9, 14)));
         assert_eq!(text_value(b"STORED\r\n"), None);
+        let endless = format!("VA {} f0\r\nhello\r\n", usize::MAX);
+        assert_eq!(text_value(endless.as_bytes()).map(|(begin, _)| begin), Some(endless.len() - 7));
         let mut binary = binary_error(&[0x80, 5], "abcd", 1);
         assert_eq!(binary_value(&binary), Some((24, 28)));
         binary[3] = 4; // all of it is a key

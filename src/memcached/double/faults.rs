@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Double;
 use super::matcher::{Matcher, swaps};
 use super::random::Random;
 use super::record::Seen;
 use super::rule::{Delay, Fault, Place, Rule};
+use super::{Double, later};
 
 /// The faults of a server, made by sentences: on which requests, when, what.
 ///
@@ -105,7 +105,7 @@ impl Faults {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn add(&self, rule: Rule) -> Armed {
-        let until = rule.lasts.map(|lasts| self.double.now() + lasts);
+        let until = rule.lasts.map(|lasts| later(self.double.now(), lasts));
         let mut state = self.double.lock();
         let id = state.rules.add(rule, until);
         Armed { double: self.double.clone(), id }

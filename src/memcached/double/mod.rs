@@ -201,7 +201,7 @@ impl Double {
         patience: Duration,
         mut is_so: impl FnMut(&State) -> bool,
     ) -> bool {
-        let end = SystemClock.now() + patience;
+        let end = later(SystemClock.now(), patience);
         while !is_so(state) {
             if self.shared.changed.wait_until(state, end).timed_out() {
                 return is_so(state);
@@ -209,6 +209,12 @@ impl Double {
         }
         true
     }
+}
+
+/// The moment `time` after `start`, or one that nobody lives to see.
+pub(super) fn later(start: Instant, time: Duration) -> Instant {
+    const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    start + time.min(FOREVER)
 }
 
 impl fmt::Debug for Double {

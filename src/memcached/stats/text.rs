@@ -110,7 +110,7 @@ fn push_items(mut limit: u64, service: &Service, out: &mut Output) {
         out.push(b" [");
         out.push_number(item.value.len());
         out.push(b" b; ");
-        out.push_number(item.ttl.map_or(0, |left| now + i64::from(left)));
+        out.push_number(item.ttl.map_or(0, |left| now.saturating_add(i64::from(left))));
         out.push(b" s]\r\n");
     });
 }

@@ -14,7 +14,7 @@ use bytes::Buf;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::memcached::double::{Double, Layer};
+use crate::memcached::double::{Double, Layer, later};
 use crate::memcached::{Connection, Event, Flow, Output, Service};
 use crate::time::{Clock, SystemClock};
 
@@ -154,7 +154,7 @@ impl Shared {
     }
 
     fn wait_until(&self, patience: Duration, is_so: impl Fn(&State) -> bool) -> bool {
-        let end = SystemClock.now() + patience;
+        let end = later(SystemClock.now(), patience);
         let mut state = self.state.lock();
         while !is_so(&state) {
             if self.changed.wait_until(&mut state, end).timed_out() {
@@ -302,7 +302,7 @@ impl<'s> Client<'s> {
     }
 
     fn pause(&self, time: Duration) -> io::Result<()> {
-        let end = SystemClock.now() + time;
+        let end = later(SystemClock.now(), time);
         let mut state = self.shared.state.lock();
         while SystemClock.now() < end {
             self.stay(&state)?;

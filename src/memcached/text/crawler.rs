@@ -84,8 +84,8 @@ fn metadump(has_items: bool, state: &State, out: &mut Output) {
 fn push_line(item: &ItemView, now: i64, state: &State, lines: &mut Vec<u8>) {
     lines.extend_from_slice(b"key=");
     push_escaped(&item.key, lines);
-    let exp = item.ttl.map_or(-1, |left| now + i64::from(left));
-    let used = now - i64::from(item.idle);
+    let exp = item.ttl.map_or(-1, |left| now.saturating_add(i64::from(left)));
+    let used = now.saturating_sub(i64::from(item.idle));
     let fetched = if item.was_fetched { "yes" } else { "no" };
     let cas = state.shown(item.shown_cas());
     let size = item.size();
