@@ -62,7 +62,7 @@ impl Model {
 
 proptest! {
     // Writers of so small a cache have to help to free memory, which takes its time.
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(4), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(4), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_else(steps in steps(), bits in 0..3usize) {
