@@ -60,9 +60,14 @@ impl Model {
     }
 }
 
+/// Writers of so small a cache have to help to free memory, which takes its time.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.div_ceil(4), failure_persistence: None, ..default }
+}
+
 proptest! {
-    // Writers of so small a cache have to help to free memory, which takes its time.
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(4), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_else(steps in steps(), bits in 0..3usize) {
