@@ -53,6 +53,14 @@ fn chance_is_the_same_for_the_same_seed() {
 }
 
 #[test]
+fn a_rule_may_last_longer_than_any_clock() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::of(&server);
+    server.faults().on(any()).lasting(Duration::MAX).error("no");
+    client.ask("get k\r\n", "SERVER_ERROR no\r\n");
+}
+
+#[test]
 fn a_rule_lasts_by_the_servers_clock() {
     let server = TestServer::start().unwrap();
     server.clock().freeze();
@@ -120,4 +128,14 @@ fn rules_are_read_from_json() {
     for wrong in [r#"{"fault": "explode"}"#, r#"{"nht": 1, "fault": "miss"}"#, "{}"] {
         assert!(read(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_delay_without_end_ends_with_the_server() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::of(&server);
+    server.faults().on(cmd("get")).delay(Duration::MAX);
+    client.send("get k\r\n");
+    let came = server.log().wait_for_within(cmd("get"), 1, Duration::MAX).unwrap();
+    assert_eq!(came[0].outcome(), "END");
 }

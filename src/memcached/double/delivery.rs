@@ -95,7 +95,8 @@ impl Delivery {
             Fault::Delay(delay) => {
                 let span = delay.most.saturating_sub(delay.least);
                 let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-                self.pause += delay.least + Duration::from_nanos(strike.random.up_to(span));
+                let more = Duration::from_nanos(strike.random.up_to(span));
+                self.pause = self.pause.saturating_add(delay.least).saturating_add(more);
             }
             Fault::Garbage(count) => {
                 self.bytes =

@@ -14,8 +14,9 @@ use super::rule::{Delay, Fault, Place, Rule};
 
 /// The faults of a server, made by sentences: on which requests, when, what.
 ///
-/// Several rules may strike at one request. Of those that answer in its place, or that end its
-/// answer, the one that was made first counts.
+/// Several rules may strike at one request. Of those that answer in its place the one that was made
+/// first counts, and so it is with those that end its answer: an error is not seen by a client whose
+/// connection another rule closes.
 ///
 /// # Examples
 ///
@@ -105,7 +106,8 @@ impl Faults {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn add(&self, rule: Rule) -> Armed {
-        let until = rule.lasts.map(|lasts| self.double.now() + lasts);
+        // A moment that no clock reaches is none.
+        let until = rule.lasts.and_then(|lasts| self.double.now().checked_add(lasts));
         let mut state = self.double.lock();
         let id = state.rules.add(rule, until);
         Armed { double: self.double.clone(), id }

@@ -201,7 +201,7 @@ impl Double {
         patience: Duration,
         mut is_so: impl FnMut(&State) -> bool,
     ) -> bool {
-        let end = SystemClock.now() + patience;
+        let end = SystemClock.now() + patience.min(LONGEST);
         while !is_so(state) {
             if self.shared.changed.wait_until(state, end).timed_out() {
                 return is_so(state);
@@ -216,6 +216,9 @@ impl fmt::Debug for Double {
         f.debug_struct("Double").finish_non_exhaustive()
     }
 }
+
+/// What is longer than that is for ever, and no clock counts so far.
+pub(in crate::memcached) const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 /// What one connection's requests go through.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use bytes::Buf;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::memcached::double::{Double, Layer};
+use crate::memcached::double::{Double, LONGEST, Layer};
 use crate::memcached::{Connection, Event, Flow, Output, Service};
 use crate::time::{Clock, SystemClock};
 
@@ -302,7 +302,7 @@ impl<'s> Client<'s> {
     }
 
     fn pause(&self, time: Duration) -> io::Result<()> {
-        let end = SystemClock.now() + time;
+        let end = SystemClock.now() + time.min(LONGEST);
         let mut state = self.shared.state.lock();
         while SystemClock.now() < end {
             self.stay(&state)?;
