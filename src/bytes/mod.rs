@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] does what memcached's commands do, with its results: how long an expiry time is, what
 //! a counter does at the end of its range, what an item weighs, and what a store that fails leaves
-//! behind. It speaks no protocol; that is what [`memcached`](crate::memcached) adds.
+//! behind. It speaks no protocol; that is what the module `memcached` adds.
 //!
 //! A store holds 64 MiB and evicts beyond that, unless it is [built](StoreBuilder) otherwise. Each
 //! operation has a short form ([`get`](Store::get), [`set`](Store::set), [`delete`](Store::delete),

@@ -1,5 +1,7 @@
 //! When rules strike, and rules as data.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use caskade::memcached::TestServer;
@@ -50,6 +52,14 @@ fn chance_is_the_same_for_the_same_seed() {
     assert_ne!(first, other);
     let share = first.iter().filter(|&&it| it).count();
     assert!((40..=80).contains(&share), "{share} of 200");
+}
+
+#[test]
+fn a_rule_may_last_longer_than_any_clock() {
+    let server = TestServer::start().unwrap();
+    let mut client = Client::of(&server);
+    server.faults().on(any()).lasting(Duration::MAX).error("no");
+    client.ask("get k\r\n", "SERVER_ERROR no\r\n");
 }
 
 #[test]
@@ -120,4 +130,17 @@ fn rules_are_read_from_json() {
     for wrong in [r#"{"fault": "explode"}"#, r#"{"nht": 1, "fault": "miss"}"#, "{}"] {
         assert!(read(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_delay_without_end_ends_with_the_server() {
+    let server = TestServer::start().unwrap();
+    let mut client = TcpStream::connect(server.addr()).unwrap();
+    server.faults().on(cmd("get")).delay(Duration::MAX);
+    client.write_all(b"get k\r\n").unwrap();
+    let came = server.log().wait_for_within(cmd("get"), 1, Duration::MAX).unwrap();
+    assert_eq!(came[0].outcome(), "END");
+    // It neither answers nor hangs up.
+    client.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    assert!(client.read(&mut [0; 1]).is_err());
 }

@@ -14,8 +14,9 @@ use super::{Double, later};
 
 /// The faults of a server, made by sentences: on which requests, when, what.
 ///
-/// Several rules may strike at one request. Of those that answer in its place, or that end its
-/// answer, the one that was made first counts.
+/// Several rules may strike at one request. Of those that answer in its place the one that was made
+/// first counts, and so it is with those that end its answer: an error is not seen by a client whose
+/// connection another rule closes.
 ///
 /// # Examples
 ///

@@ -61,6 +61,17 @@ impl Lint {
 }
 
 /// What becomes of mistakes.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::TestServer;
+/// use caskade::memcached::test_server::Strict;
+///
+/// let server = TestServer::builder().strict(Strict::Off).start()?;
+/// # drop(server);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -75,6 +86,23 @@ pub enum Strict {
 }
 
 /// A mistake that was found.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::TestServer;
+/// use caskade::memcached::test_server::{Lint, cmd};
+/// use std::io::Write;
+/// use std::net::TcpStream;
+///
+/// let server = TestServer::start()?;
+/// let mut client = TcpStream::connect(server.addr())?;
+/// client.write_all(b"set k 0 31536000 1\r\nx\r\n")?; // a year, it was meant
+/// server.wait_for(cmd("set"), 1)?;
+/// let findings = server.findings();
+/// assert_eq!((findings[0].lint, &findings[0].key[..]), (Lint::PastExptime, &b"k"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {

@@ -84,6 +84,17 @@ impl Log {
     }
 
     /// How many requests there were that `matcher` means.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use caskade::memcached::double::reads;
+    ///
+    /// let server = TestServer::start()?;
+    /// assert_eq!(server.log().count(&reads().key("user:*")), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn count(&self, matcher: &Matcher) -> usize {
         self.double.lock().records.count(matcher)
@@ -96,6 +107,18 @@ impl Log {
     }
 
     /// Forgets everything. The numbers go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// // … what is not to be looked at …
+    /// server.log().clear();
+    /// assert!(server.log().records().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn clear(&self) {
         self.double.lock().records.kept.clear();
     }

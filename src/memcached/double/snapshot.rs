@@ -57,6 +57,18 @@ impl Snapshot {
     }
 
     /// The item under `key`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// server.store().set("k", "value", 0, 0)?;
+    /// let item = server.snapshot().get("k").map(|item| item.value.clone());
+    /// assert_eq!(item, Some("value".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<&ItemView> {
         self.items.get(key.as_ref())
@@ -75,6 +87,19 @@ impl Snapshot {
     }
 
     /// What is different in `later`. Reads leave no difference, nor does time that passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    ///
+    /// let server = TestServer::start()?;
+    /// let before = server.snapshot();
+    /// server.store().set("k", "value", 0, 0)?;
+    /// let diff = before.diff(&server.snapshot()).to_string();
+    /// assert!(diff.starts_with("+ k: value \"value\""), "{diff}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn diff(&self, later: &Self) -> Diff {
         let mut diff = Diff::default();

@@ -41,6 +41,15 @@ impl Cluster {
     /// # Errors
     ///
     /// If there are not enough ports or threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::Cluster;
+    ///
+    /// assert_eq!(Cluster::start(3)?.nodes().len(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start(count: usize) -> io::Result<Self> {
         TestServer::builder().start_cluster(count)
     }
@@ -53,30 +62,84 @@ impl Cluster {
     }
 
     /// The nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::Cluster;
+    ///
+    /// let cluster = Cluster::start(3)?;
+    /// cluster.nodes().iter().for_each(|node| node.kill_connections());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn nodes(&self) -> &[TestServer] {
         &self.nodes
     }
 
     /// The nodes' addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::Cluster;
+    ///
+    /// let cluster = Cluster::start(3)?;
+    /// let list: Vec<String> = cluster.addrs().iter().map(|addr| addr.to_string()).collect();
+    /// println!("{}", list.join(",")); // for the program under test
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn addrs(&self) -> Vec<SocketAddr> {
         self.nodes.iter().map(TestServer::addr).collect()
     }
 
     /// The clock of all nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::Cluster;
+    /// use std::time::Duration;
+    ///
+    /// let cluster = Cluster::start(2)?;
+    /// cluster.clock().advance(Duration::from_secs(60)); // on both
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
     /// The faults of all nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::{Cluster, any};
+    ///
+    /// let cluster = Cluster::start(2)?;
+    /// cluster.faults().on(any().node(1)).error("this one is ill");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.double.faults()
     }
 
     /// The log of all nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::{Cluster, writes};
+    ///
+    /// let cluster = Cluster::start(2)?;
+    /// // … the program under test …
+    /// let (here, there) = (writes().node(0), writes().node(1));
+    /// println!("{} and {}", cluster.log().count(&here), cluster.log().count(&there));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn log(&self) -> Log {
         self.double.log()
@@ -129,6 +192,18 @@ impl Cluster {
     /// # Panics
     ///
     /// If there is no such node.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::Cluster;
+    /// use std::net::TcpStream;
+    ///
+    /// let mut cluster = Cluster::start(2)?;
+    /// cluster.stop(0);
+    /// assert!(TcpStream::connect(cluster.addrs()[0]).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop(&mut self, node: usize) {
         self.nodes[node].stop();
     }
@@ -142,6 +217,19 @@ impl Cluster {
     /// # Panics
     ///
     /// If there is no such node.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::test_server::{Cluster, Keep};
+    ///
+    /// let mut cluster = Cluster::start(2)?;
+    /// cluster[0].store().set("k", "value", 0, 0)?;
+    /// cluster.stop(0);
+    /// cluster.restart(0, Keep::Data)?;
+    /// assert_eq!(cluster.nodes_with("k"), [0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restart(&mut self, node: usize, keep: Keep) -> io::Result<()> {
         self.nodes[node].restart(keep)
     }

@@ -63,6 +63,21 @@ pub struct TestServer {
 }
 
 /// What a server still has after a restart.
+///
+/// # Examples
+///
+/// ```
+/// use caskade::memcached::TestServer;
+/// use caskade::memcached::test_server::Keep;
+///
+/// let mut server = TestServer::start()?;
+/// server.store().set("k", "value", 0, 0)?;
+/// server.restart(Keep::Data)?;
+/// assert_eq!(server.store().len(), 1);
+/// server.restart(Keep::Nothing)?;
+/// assert_eq!(server.store().len(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Its items, as after an interruption of the network. Locks hold on.
@@ -318,6 +333,19 @@ impl TestServer {
 
     /// Waits until there are exactly `n` connections, for at most [`PATIENCE`]. Returns whether there
     /// are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::net::TcpStream;
+    ///
+    /// let server = TestServer::start()?;
+    /// let _client = TcpStream::connect(server.addr())?;
+    /// assert!(server.wait_for_connections(1));
+    /// assert_eq!(server.connections(), [1]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn wait_for_connections(&self, n: usize) -> bool {
         self.shared.wait_for_connections(n, PATIENCE)
@@ -421,6 +449,18 @@ impl TestServer {
 
     /// Stops: all connections are closed, all threads have ended, and whoever comes is refused. The
     /// items stay for a [`restart`](Self::restart). Without effect on a stopped server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::memcached::TestServer;
+    /// use std::net::TcpStream;
+    ///
+    /// let mut server = TestServer::start()?;
+    /// server.stop();
+    /// assert!(TcpStream::connect(server.addr()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop(&mut self) {
         if let Some(front) = self.front.take() {
             front.stop(&self.shared);
