@@ -459,7 +459,13 @@ where
                     other => return Ok(Ok(self.revise_in_place(held, hash, entry, other, now))),
                 };
                 let owned = key.as_ref().expect("an update decides once");
-                let weight = self.appraise(owned, &value, &mut expiry)?;
+                let weight = match self.appraise(owned, &value, &mut expiry) {
+                    Ok(weight) => weight,
+                    Err(refusal) => {
+                        outdated.push(value);
+                        return Err(refusal);
+                    }
+                };
                 decided = Some((seen, expiry, weight));
                 let key = key.take().expect("an update decides once");
                 fresh = Some(Fresh::new(hash, key, value, self.writes_in_place()));

@@ -415,3 +415,21 @@ fn a_panic_in_an_update_lets_the_thread_write_again() {
         cache.insert(1, 5).unwrap();
     });
 }
+
+#[test]
+fn a_value_too_heavy_for_an_update_is_dropped_outside_the_lock() {
+    struct Caller(Cache<u64, u64>);
+    impl Drop for Caller {
+        fn drop(&mut self) {
+            ignore(self.0.insert(1, 1));
+        }
+    }
+    guarded(|| {
+        let other = Cache::new();
+        let heavy = |_: &u64, _: &Caller| 11;
+        let cache = Cache::builder().max_weight(10, heavy).build().unwrap();
+        let refused = cache.update(1, |_| Update::Put(Caller(other.clone()))).unwrap_err();
+        assert!(matches!(refused.refusal(), Refusal::TooHeavy { .. }));
+        assert_eq!(other.get(&1), Some(1));
+    });
+}

@@ -253,3 +253,22 @@ fn details_are_counted_by_prefix_while_they_are_wanted() {
     client.ask("stats reset\r\n");
     assert_eq!(client.ask("stats detail dump\r\n"), "END\r\n");
 }
+
+#[test]
+fn a_dump_ends_when_there_is_enough() {
+    let service = Service::new();
+    for key in 0..100 {
+        service.store().set(key.to_string(), "v", 0, 0).unwrap();
+    }
+    let mut client = Client::new(&service);
+    for (limit, lines) in [(0, 101), (1, 2), (99, 100), (100, 101), (101, 101)] {
+        let dump = client.ask(&format!("stats cachedump 1 {limit}\r\n"));
+        assert_eq!(dump.lines().count(), lines, "{limit}");
+    }
+    let mut shown = 0;
+    service.store().visit_while(|_| {
+        shown += 1;
+        shown < 3
+    });
+    assert_eq!(shown, 3);
+}

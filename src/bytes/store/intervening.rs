@@ -190,6 +190,28 @@ impl Store {
     /// # Ok::<(), caskade::bytes::StoreError>(())
     /// ```
     pub fn visit(&self, mut look: impl FnMut(ItemView)) {
+        self.visit_while(|item| {
+            look(item);
+            true
+        });
+    }
+
+    /// Shows items, as [`visit`](Self::visit) does, as long as `look` says that it wants more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use caskade::bytes::Store;
+    ///
+    /// let store = Store::new();
+    /// store.set("a", "1", 0, 0)?;
+    /// store.set("b", "2", 0, 0)?;
+    /// let mut any = None;
+    /// store.visit_while(|item| any.replace(item).is_some());
+    /// assert!(any.is_some());
+    /// # Ok::<(), caskade::bytes::StoreError>(())
+    /// ```
+    pub fn visit_while(&self, mut look: impl FnMut(ItemView) -> bool) {
         self.flush_if_due();
         let store = self.inner.cache.store();
         for index in 0..store.stripe_count() {
@@ -197,7 +219,10 @@ impl Store {
                 let guard = epoch::pin();
                 store.walk_stripe(index, &guard).map(|(key, _)| key.clone()).collect()
             };
-            keys.iter().filter_map(|key| self.examine(key.as_bytes())).for_each(&mut look);
+            let mut items = keys.iter().filter_map(|key| self.examine(key.as_bytes()));
+            if !items.all(&mut look) {
+                return;
+            }
         }
     }
 

@@ -100,10 +100,7 @@ fn number(word: &[u8]) -> Option<u64> {
 
 fn push_items(mut limit: u64, service: &Service, out: &mut Output) {
     let now = service.store().unix_time();
-    service.store().visit(|item| {
-        if limit == 0 {
-            return;
-        }
+    service.store().visit_while(|item| {
         limit -= 1;
         out.push(b"ITEM ");
         out.push(&item.key);
@@ -112,5 +109,6 @@ fn push_items(mut limit: u64, service: &Service, out: &mut Output) {
         out.push(b" b; ");
         out.push_number(item.ttl.map_or(0, |left| now.saturating_add(i64::from(left))));
         out.push(b" s]\r\n");
+        limit > 0
     });
 }
