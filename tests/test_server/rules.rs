@@ -1,5 +1,7 @@
 //! When rules strike, and rules as data.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use caskade::memcached::TestServer;
@@ -133,9 +135,12 @@ fn rules_are_read_from_json() {
 #[test]
 fn a_delay_without_end_ends_with_the_server() {
     let server = TestServer::start().unwrap();
-    let mut client = Client::of(&server);
+    let mut client = TcpStream::connect(server.addr()).unwrap();
     server.faults().on(cmd("get")).delay(Duration::MAX);
-    client.send("get k\r\n");
+    client.write_all(b"get k\r\n").unwrap();
     let came = server.log().wait_for_within(cmd("get"), 1, Duration::MAX).unwrap();
     assert_eq!(came[0].outcome(), "END");
+    // It neither answers nor hangs up.
+    client.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    assert!(client.read(&mut [0; 1]).is_err());
 }
