@@ -260,8 +260,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or("no such host".into())
 }
 
+/// A time to wait; none for zero. One that nobody lives to see is cut, so that clocks can count to its end.
 fn seconds(count: u64) -> Option<Duration> {
-    (count > 0).then(|| Duration::from_secs(count))
+    const CENTURY: u64 = 60 * 60 * 24 * 36525;
+    (count > 0).then(|| Duration::from_secs(count.min(CENTURY)))
 }
 
 /// The addresses of `-l`, with the port of `-p` where they have none of their own.
