@@ -525,6 +525,8 @@ mod tests {
         assert_eq!(good("-o idle_timeout=0 --write-timeout 0").idle_timeout, None);
         assert_eq!(good("-o idle_timeout=0 --write-timeout 0").write_timeout, None);
         assert_eq!(good("-o idle_timeout=9").idle_timeout, Some(Duration::from_secs(9)));
+        let endless = good("--write-timeout 18446744073709551615").write_timeout;
+        assert!(endless.is_some_and(|time| std::time::Instant::now().checked_add(time).is_some()));
     }
 
     #[test]
