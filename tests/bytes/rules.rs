@@ -686,3 +686,24 @@ fn what_is_known_of_an_item_survives_marks_and_moves() {
     let item = store.examine("k").unwrap();
     assert_eq!((item.is_stale, item.was_fetched), (true, true));
 }
+
+/// The item outgrows its stripe's share, so that others have to give room for almost every append.
+#[test]
+fn nothing_is_lost_while_room_is_made() {
+    const THREADS: usize = 3;
+    const ROUNDS: usize = 200;
+    const PIECE: usize = 1000;
+    let store = Store::builder().stripes(4).memory_limit(800_000).build().unwrap();
+    store.set("log", "", 0, 0).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    store.append("log", vec![b'x'; PIECE]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(text(&store, "log").unwrap().len(), THREADS * ROUNDS * PIECE);
+    store.validate();
+}
