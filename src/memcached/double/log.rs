@@ -120,7 +120,7 @@ impl Log {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn clear(&self) {
-        self.double.lock().records.kept.clear();
+        self.double.lock().records.clear();
     }
 
     /// Waits until there are `n` requests in the log that `matcher` means, for at most
@@ -205,12 +205,17 @@ impl Error for TimedOut {}
 pub(super) struct Records {
     pub(super) kept: VecDeque<Record>,
     pub(super) capacity: usize,
+    /// What the kept ones take.
+    bytes: usize,
     last: u64,
 }
 
+/// The oldest records go when all take more than this.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
 impl Default for Records {
     fn default() -> Self {
-        Self { kept: VecDeque::new(), capacity: 10_000, last: 0 }
+        Self { kept: VecDeque::new(), capacity: 10_000, bytes: 0, last: 0 }
     }
 }
 
@@ -222,10 +227,17 @@ impl Records {
     }
 
     pub(super) fn push(&mut self, record: Record) {
-        while self.kept.len() >= self.capacity.max(1) {
-            self.kept.pop_front();
-        }
+        self.bytes += record.size();
         self.kept.push_back(record);
+        while self.kept.len() > self.capacity.max(1) || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.kept.pop_front() else { return };
+            self.bytes -= oldest.size();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.kept.clear();
+        self.bytes = 0;
     }
 
     fn matching(&self, matcher: &Matcher) -> Vec<Record> {
@@ -234,5 +246,46 @@ impl Records {
 
     fn count(&self, matcher: &Matcher) -> usize {
         self.kept.iter().filter(|record| matcher.matches(&record.seen())).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memcached::Protocol;
+    use bytes::Bytes;
+
+    fn record(number: u64, size: usize) -> Record {
+        Record {
+            number,
+            at: Duration::ZERO,
+            node: 0,
+            connection: 1,
+            protocol: Protocol::Text,
+            command: String::new(),
+            keys: Vec::new(),
+            cas: None,
+            exptime: None,
+            is_quiet: false,
+            raw: Bytes::from(vec![0; size]),
+            answer: Bytes::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_or_they_are_too_large() {
+        let mut records = Records { capacity: 3, ..Records::default() };
+        (0..5).for_each(|number| records.push(record(number, 10)));
+        let numbers = |records: &Records| -> Vec<u64> {
+            records.kept.iter().map(|record| record.number).collect()
+        };
+        assert_eq!(numbers(&records), [2, 3, 4]);
+        records.push(record(5, MOST_BYTES - 500));
+        assert_eq!(numbers(&records), [4, 5]);
+        records.push(record(6, MOST_BYTES));
+        assert!(records.kept.is_empty());
+        records.push(record(7, 10));
+        assert_eq!(numbers(&records), [7]);
     }
 }

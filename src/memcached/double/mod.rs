@@ -119,7 +119,7 @@ impl Double {
         Log::new(self)
     }
 
-    /// How many requests the log keeps.
+    /// How many requests the log keeps; fewer, if they take more than 64 MiB.
     pub fn set_log_capacity(&self, records: usize) {
         self.lock().records.capacity = records;
     }

@@ -65,6 +65,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// How many bytes it takes, more or less.
+    pub(super) fn size(&self) -> usize {
+        let keys: usize = self.keys.iter().map(|key| key.len() + size_of::<Bytes>()).sum();
+        size_of::<Self>() + keys + self.raw.len() + self.answer.len()
+    }
+
     /// The first line of the answer, as text; for a binary answer its status, and of an error what it
     /// says.
     ///

@@ -10,7 +10,7 @@ use crate::memcached::stats::Details;
 /// A line with more bytes of keys than this is answered in parts.
 const LONG: usize = 2048;
 /// So many keys are answered at once.
-const PART: usize = 256;
+const PART: usize = 32;
 
 /// Answers with the items there are.
 #[inline]
