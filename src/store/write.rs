@@ -398,10 +398,10 @@ where
         let mut change = Some(change);
         self.revise(key, Opener::Nobody, |present| match change.take() {
             Some(change) => change(present.map(|present| present.value)).into(),
-            None => Revision::Refuse(
-                present
-                    .map_or(Refusal::Absent, |present| Refusal::Changed { current: present.cas }),
-            ),
+            None => Revision::Refuse(match present {
+                Some(Present { cas: current, .. }) => Refusal::Changed { current },
+                None => Refusal::Absent,
+            }),
         })
     }
 
