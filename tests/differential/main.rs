@@ -109,7 +109,8 @@ fn play(
     }
 }
 
-/// The test itself: if two of memcached were told apart, it would be no use.
+/// The test itself: if two of memcached were told apart, it would be no use. For whoever changes it:
+/// `cargo test --features memcached --test differential -- --ignored`.
 mod memcached_itself {
     use super::*;
 
@@ -119,16 +120,19 @@ mod memcached_itself {
     }
 
     #[test]
+    #[ignore = "says nothing of us"]
     fn agrees_with_itself_in_text() {
         agrees(&classic(), Wire::Text);
     }
 
     #[test]
+    #[ignore = "says nothing of us"]
     fn agrees_with_itself_in_meta() {
         agrees(&meta(), Wire::Text);
     }
 
     #[test]
+    #[ignore = "says nothing of us"]
     fn agrees_with_itself_in_binary() {
         agrees(&packets(), Wire::Binary);
     }

@@ -3,9 +3,11 @@
 use std::env;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -29,9 +31,18 @@ pub(crate) enum End {
     Waiting,
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+/// A file that a server can write its port to, and nobody else has.
+fn port_file() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    env::temp_dir().join(format!("caskade-differential-{}-{number}", std::process::id()))
+}
+
+/// The port that a server has written to `file`, once all of it is there.
+fn port_in(file: &Path) -> Option<u16> {
+    let text = fs::read_to_string(file).ok()?;
+    let port = text.strip_suffix('\n')?.lines().find_map(|line| line.strip_prefix("TCP INET: "));
+    port?.parse().ok()
 }
 
 /// One connection to a server.
@@ -69,9 +80,10 @@ impl Memcached {
 
     /// The same with other switches.
     pub(crate) fn start_with(switches: &str) -> Option<Self> {
-        let port = free_port();
+        let file = port_file();
         let mut command = Command::new(env::var_os("MEMCACHED").unwrap_or("memcached".into()));
-        command.args(["-p", &port.to_string(), "-l", "127.0.0.1", "-U", "0"]);
+        command.args(["-p", "-1", "-l", "127.0.0.1", "-U", "0"]);
+        command.env("MEMCACHED_PORT_FILENAME", &file);
         command.args(switches.split_ascii_whitespace());
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
             command.args(["-u", "nobody"]); // it does not run as root
@@ -81,13 +93,15 @@ impl Memcached {
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => panic!("memcached cannot be started: {error}"),
         };
-        let side = loop {
-            if let Ok(side) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
-                break side;
+        let port = loop {
+            if let Some(port) = port_in(&file) {
+                break port;
             }
             assert!(process.try_wait().expect("a child").is_none(), "memcached has ended at once");
             thread::yield_now();
         };
+        fs::remove_file(&file).expect("it is there");
+        let side = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("memcached listens");
         side.set_nodelay(true).expect("a socket");
         side.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let mut this = Self { process, port, side };
