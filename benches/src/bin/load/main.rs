@@ -11,7 +11,8 @@
 //! 100 000 keys, values of 100 bytes). The answer to every batch is known beforehand, to the byte, and
 //! compared. What counts is the time that the server's threads have spent on a processor, as the
 //! kernel tells it, per operation, a key of a multi-get being one. Throughput is a note: the load takes
-//! part of the same machine. `--rounds N` and `--seconds N` (of a round; 0.5) make it longer.
+//! part of the same machine. `--rounds N` and `--seconds N` (of a round; 0.5) make it longer, `--only
+//! "depth 1"` leaves out loads of other names.
 
 mod batch;
 mod server;
@@ -49,12 +50,19 @@ struct Arguments {
     servers: Vec<String>,
     rounds: usize,
     time: Duration,
+    /// What the names of loads must contain.
+    only: String,
 }
 
 fn arguments() -> Result<Arguments, String> {
     let (mut servers, mut rounds, mut seconds) = (Vec::new(), 7, 0.5);
+    let mut only = String::new();
     let mut all = std::env::args().skip(1);
     while let Some(argument) = all.next() {
+        if argument == "--only" {
+            only = all.next().ok_or("--only needs a part of a name")?;
+            continue;
+        }
         let mut number = |name: &str| -> Result<f64, String> {
             let text = all.next().ok_or(format!("{name} needs a number"))?;
             text.parse().map_err(|_| format!("{name} needs a number, not {text}"))
@@ -68,7 +76,7 @@ fn arguments() -> Result<Arguments, String> {
     if servers.is_empty() || rounds == 0 || !(0.0..=3600.0).contains(&seconds) {
         return Err("give the servers to start, and sensible numbers".into());
     }
-    Ok(Arguments { servers, rounds, time: Duration::from_secs_f64(seconds) })
+    Ok(Arguments { servers, rounds, time: Duration::from_secs_f64(seconds), only })
 }
 
 fn main() -> ExitCode {
@@ -101,7 +109,8 @@ fn run(arguments: &Arguments) -> std::io::Result<()> {
     );
     println!("|---|---|---|---|---|");
     let zipf = Zipf::new(batch::KEYS, 0.99);
-    for (name, kind, depth) in LOADS {
+    let wanted = LOADS.iter().filter(|(name, ..)| name.contains(&arguments.only));
+    for &(name, kind, depth) in wanted {
         let plans: Vec<Vec<Batch>> = (0..CONNECTIONS)
             .map(|seed| {
                 (0..BATCHES).map(|n| Batch::new(kind, depth, &zipf, seed * BATCHES + n)).collect()
