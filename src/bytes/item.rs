@@ -66,8 +66,8 @@ pub(super) struct Item {
     marks: AtomicU8,
 }
 
-// Relaxed throughout: each is a number that stands for itself, and what an item says of who may fill
-// it is decided by one read-modify-write of `marks`.
+// Relaxed throughout: each is a number that stands for itself. Uses may be noted by anybody at any
+// time; who is to fill the item is decided under the stripe lock.
 impl Item {
     pub(super) fn new(value: Bytes, flags: u32, now: u32) -> Self {
         let (used, marks) = (AtomicU32::new(now), AtomicU8::new(0));
@@ -183,21 +183,19 @@ impl Item {
     }
 
     /// Whose turn it is to fill the item, if anybody's. The first who asks of one that is stale, or
-    /// with a claim, wins.
-    pub(super) fn role(&self, claims: bool) -> Role {
-        let marks = self.marks();
-        if marks & WON != 0 {
-            return Role::Taken;
+    /// with a claim, wins. For holders of the stripe lock: a change of the item takes its marks along
+    /// there, so a win that is marked outside could be lost.
+    pub(super) fn claim(&self, claims: bool) -> Role {
+        let role = self.role();
+        if role == Role::None && (claims || self.is_stale()) {
+            self.mark(WON);
+            return Role::Won;
         }
-        if marks & STALE == 0 && !claims {
-            return Role::None;
-        }
-        let before = self.marks.fetch_or(WON, Ordering::Relaxed);
-        if before & WON == 0 { Role::Won } else { Role::Taken }
+        role
     }
 
     /// Whether somebody's turn has been taken, without taking it.
-    pub(super) fn present_role(&self) -> Role {
+    pub(super) fn role(&self) -> Role {
         if self.is_won() { Role::Taken } else { Role::None }
     }
 

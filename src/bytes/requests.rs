@@ -182,9 +182,6 @@ pub struct Stored {
 pub struct Fetch {
     /// Does not count as a use.
     pub quietly: bool,
-    /// Takes no part in who is to fill a stale item: the role is never [`Role::Won`] for want of
-    /// `vivify` or `recache`.
-    pub plainly: bool,
     /// The new expiry time. The stamp stays.
     pub touch: Option<i64>,
     /// Without an item, make an empty one that expires then, and win the right to fill it.
@@ -197,8 +194,6 @@ pub struct Fetch {
     pub recache_touched: bool,
     /// The caller wants [`Metadata`] of the item, which costs the stripe lock.
     pub metadata: bool,
-    /// The key came in base64.
-    pub binary_key: bool,
 }
 
 impl Fetch {
@@ -276,7 +271,7 @@ pub enum Role {
 /// store.set("k", "value", 0, 60)?;
 /// let fetch = Fetch { metadata: true, touch: Some(0), ..Fetch::default() };
 /// let found = store.fetch("k", fetch)?.and_then(|found| found.metadata).ok_or("gone")?;
-/// assert_eq!((found.ttl, found.ttl_after, found.was_fetched), (Some(60), None, false));
+/// assert_eq!((found.ttl, found.was_fetched), (Some(60), false)); // as it was before
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,8 +279,6 @@ pub enum Role {
 pub struct Metadata {
     /// How many seconds it has to live; `None` for ever.
     pub ttl: Option<u32>,
-    /// The same after this read, which may have changed it.
-    pub ttl_after: Option<u32>,
     /// Whether it was read before.
     pub was_fetched: bool,
     /// How many seconds ago it was last read or stored.
@@ -379,7 +372,7 @@ impl Default for Count {
 /// let store = Store::new();
 /// let visit = Count { vivify: Some(3600), initial: 1, ..Count::default() };
 /// let first = store.count("visits", visit)?;
-/// assert_eq!((first.number, first.is_new, first.ttl_after), (1, true, Some(3600)));
+/// assert_eq!((first.number, first.is_new), (1, true));
 /// # Ok::<(), caskade::bytes::StoreError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -391,8 +384,6 @@ pub struct Counted {
     pub cas: u64,
     /// How many seconds it had to live before this change; `None` for ever.
     pub ttl: Option<u32>,
-    /// The same after it.
-    pub ttl_after: Option<u32>,
     /// Whether the item is new.
     pub is_new: bool,
 }

@@ -107,7 +107,7 @@ impl Store {
         let exptime = count.vivify.ok_or(Reason::Absent)?;
         let left = self.left_of(exptime, now);
         let number = count.initial;
-        let counted = Counted { number, cas: 0, ttl: left, ttl_after: left, is_new: true };
+        let counted = Counted { number, cas: 0, ttl: left, is_new: true };
         let item = Item::new(decimal::format(number, 0), 0, now);
         Ok((counted, item, self.expiry(exptime)))
     }
@@ -142,10 +142,7 @@ impl Store {
             Item::new(value, old.flags, now)
         };
         let ttl = Calendar::left(present.expires, now);
-        let (ttl_after, expiry) = match count.touch {
-            None => (ttl, Expiry::Keep),
-            Some(exptime) => (self.left_of(exptime, now), self.expiry(exptime)),
-        };
-        Ok((Counted { number, cas: 0, ttl, ttl_after, is_new: false }, item, expiry))
+        let expiry = count.touch.map_or(Expiry::Keep, |exptime| self.expiry(exptime));
+        Ok((Counted { number, cas: 0, ttl, is_new: false }, item, expiry))
     }
 }

@@ -52,7 +52,7 @@ impl Store {
         let end = self.inner.calendar.end(delay, now).unwrap_or(0);
         let last = end.saturating_sub(1);
         let pending = if last > now { last } else { NEVER };
-        // Relaxed: whoever finds nothing due yet is ordered before the flush.
+        // Relaxed: whoever finds nothing due yet is ordered before the flush, or comes while it runs.
         flush.at.store(pending, Ordering::Relaxed);
         if pending != NEVER {
             return;
@@ -67,8 +67,9 @@ impl Store {
     /// Carries out a flush whose time has come.
     #[inline]
     pub(super) fn flush_if_due(&self) {
-        // Relaxed: as above.
-        if self.inner.flush.at.load(Ordering::Relaxed) != NEVER {
+        // Acquire, pairs with the Release store in `flush_due`: who finds that a flush was carried out
+        // finds nothing of what it removed.
+        if self.inner.flush.at.load(Ordering::Acquire) != NEVER {
             self.flush_due();
         }
     }
@@ -80,7 +81,8 @@ impl Store {
         // Relaxed: under the turn, which orders all who store here.
         if flush.at.load(Ordering::Relaxed) <= self.second() {
             self.inner.cache.clear();
-            flush.at.store(NEVER, Ordering::Relaxed);
+            // Release, pairs with the Acquire load in `flush_if_due`.
+            flush.at.store(NEVER, Ordering::Release);
         }
     }
 }

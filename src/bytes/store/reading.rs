@@ -167,18 +167,15 @@ impl Store {
         let Some(found) = self.inner.cache.store().get(key, &guard) else { return Ok(None) };
         let item: &Item = &found.value;
         // Who cannot write cannot fill.
-        let takes_part = !fetch.plainly && found.cas.is_some();
-        if takes_part && item.is_stale() && !item.is_won() {
-            // Who wins is marked under the lock: a change of the item takes its marks along there.
+        if found.cas.is_some() && item.is_stale() && !item.is_won() {
             return Ok(self.fetch_locked(key, fetch)?);
         }
         if !fetch.quietly {
             item.note_use(self.second());
         }
-        let role = if takes_part { item.role(false) } else { item.present_role() };
         Ok(Some(Fetched {
             hit: item.hit(found.cas),
-            role,
+            role: item.role(),
             is_stale: item.is_stale(),
             binary_key: item.has_binary_key(),
             is_new: false,
@@ -194,10 +191,7 @@ impl Store {
         let updated = self.revise(key, opener, |present| {
             let Some(present) = present else {
                 let Some(exptime) = fetch.vivify else { return Revision::Keep };
-                let item = Item::new(Bytes::new(), 0, now)
-                    .stamped(fetch.stamp)
-                    .with_binary_key(fetch.binary_key)
-                    .marked_won();
+                let item = Item::new(Bytes::new(), 0, now).stamped(fetch.stamp).marked_won();
                 if !fetch.quietly {
                     item.note_use(now);
                 }
@@ -216,15 +210,13 @@ impl Store {
     fn look(&self, present: &Present<'_, Item>, fetch: Fetch, now: u32) -> Fetched {
         let item = present.value;
         let left = Calendar::left(present.expires, now);
-        let left_after = match fetch.touch {
-            Some(exptime) => self.left_of(exptime, now),
-            None => left,
+        let judged = match fetch.touch {
+            Some(exptime) if fetch.recache_touched => self.left_of(exptime, now),
+            _ => left,
         };
-        let judged = if fetch.recache_touched { left_after } else { left };
         let claims = judged.zip(fetch.recache).is_some_and(|(left, n)| i64::from(left) < n);
         let metadata = Metadata {
             ttl: left,
-            ttl_after: left_after,
             was_fetched: item.was_fetched(),
             idle: now.saturating_sub(item.used()),
         };
@@ -232,11 +224,7 @@ impl Store {
             item.note_use(now);
         }
         // Who cannot write cannot fill.
-        let role = if present.is_locked || (fetch.plainly && !claims) {
-            item.present_role()
-        } else {
-            item.role(claims)
-        };
+        let role = if present.is_locked { item.role() } else { item.claim(claims) };
         Fetched {
             hit: item.hit((!present.is_locked).then_some(present.cas)),
             role,
@@ -249,13 +237,13 @@ impl Store {
 
     /// The empty item that a read has made.
     fn vivified(&self, fetch: Fetch, cas: Cas) -> Fetched {
-        let left = fetch.vivify.and_then(|exptime| self.left_of(exptime, self.second()));
-        let metadata = Metadata { ttl: left, ttl_after: left, was_fetched: false, idle: 0 };
+        let ttl = fetch.vivify.and_then(|exptime| self.life(exptime));
+        let metadata = Metadata { ttl, was_fetched: false, idle: 0 };
         Fetched {
             hit: Hit { value: Bytes::new(), flags: 0, cas: chosen(fetch.stamp, cas) },
             role: Role::Won,
             is_stale: false,
-            binary_key: fetch.binary_key,
+            binary_key: false,
             is_new: true,
             metadata: Some(metadata),
         }

@@ -26,7 +26,6 @@ pub(in crate::memcached::text) fn execute(words: Words<'_>, state: &mut State, o
         recache: flags.recache,
         recache_touched: flags.touches_before_recache(),
         metadata: flags.has_any(b"htl"),
-        ..Fetch::default()
     };
     let fetched = state.service.store().fetch(&key.bytes, fetch);
     count(&key, &flags, matches!(&fetched, Ok(Some(fetched)) if !fetched.is_new), state);
