@@ -9,8 +9,8 @@
 //!
 //! # Deviations
 //!
-//! The answers are memcached's to the byte, but for what it does by accident or for what does not
-//! exist here:
+//! What was compared, and how often, is a table: [`compatibility`]. The answers are memcached's to the
+//! byte, but for what it does by accident or for what does not exist here:
 //!
 //! - An item that [expires at once](crate::bytes::Store) shows `t0`, where memcached shows a number
 //!   near 2^32.
@@ -52,6 +52,8 @@
 //! ```
 
 mod binary;
+#[doc = include_str!("compatibility.md")]
+pub mod compatibility {}
 mod connection;
 #[cfg(any(feature = "test-server", feature = "server"))]
 pub mod double;
