@@ -20,7 +20,7 @@ mod imp {
     pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
     impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
+        pub(crate) const fn new(value: T) -> Self {
             Self(parking_lot::Mutex::new(value))
         }
 
@@ -78,7 +78,7 @@ mod imp {
     pub(crate) use loom::sync::MutexGuard;
     #[cfg(feature = "bytes")]
     pub(crate) use loom::sync::atomic::AtomicU32;
-    #[cfg(crossbeam_loom)]
+    #[cfg(any(caskade_epoch, crossbeam_loom))]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use loom::thread::ThreadId;

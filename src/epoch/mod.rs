@@ -4,21 +4,38 @@
 //!
 //! > **E1.** What was reachable when a thread pinned, or became reachable later, is not dropped
 //! > before that thread lets go of its [`Guard`], provided it is made unreachable first and handed
-//! > to [`Guard::defer`] after.
+//! > to [`defer`] after.
 //!
-//! Two implementations. The shipped one is `crossbeam-epoch` with a collector of this crate's own:
-//! another crate's long pins cannot hold our garbage, and our users' `Drop` code does not run
-//! inside their pins. Under a model checker a strict stand-in takes its place, which drops
-//! garbage at the first moment the law allows and so finds early reclamation that a lazy collector
-//! hides; with `--cfg crossbeam_loom` as well, the models run over `crossbeam-epoch` itself.
+//! Three implementations:
+//!
+//! * [`asymmetric`]: ours, whose pin takes no locked instruction, where the kernel lends its hand.
+//! * [`crossbeam`]: `crossbeam-epoch`, where it does not.
+//! * `strict`: a stand-in under model checkers, which drops garbage at the first moment the law allows
+//!   and so finds early reclamation that a lazy collector hides. With `--cfg caskade_epoch` or
+//!   `--cfg crossbeam_loom` as well, the models run over the first or the second instead.
 
-#[cfg(any(not(any(caskade_loom, caskade_shuttle)), crossbeam_loom))]
-#[path = "collector.rs"]
-mod imp;
-#[cfg(all(any(caskade_loom, caskade_shuttle), not(crossbeam_loom)))]
-#[path = "strict.rs"]
-mod imp;
-#[cfg(any(not(any(caskade_loom, caskade_shuttle)), crossbeam_loom))]
+#[cfg(all(not(caskade_shuttle), any(not(caskade_loom), caskade_epoch)))]
+mod asymmetric;
+#[cfg(all(not(caskade_shuttle), any(not(caskade_loom), caskade_epoch)))]
+mod barrier;
+#[cfg(all(not(caskade_shuttle), any(not(caskade_loom), crossbeam_loom)))]
+mod crossbeam;
+#[cfg(not(any(caskade_loom, caskade_shuttle)))]
+mod either;
+#[cfg(all(test, caskade_loom, caskade_epoch))]
+mod models;
+#[cfg(any(not(any(caskade_loom, caskade_shuttle)), caskade_epoch, crossbeam_loom))]
 mod slots;
+#[cfg(any(caskade_shuttle, all(caskade_loom, not(any(caskade_epoch, crossbeam_loom)))))]
+mod strict;
 
-pub(crate) use imp::{Guard, pin};
+#[cfg(all(caskade_loom, caskade_epoch))]
+use asymmetric as imp;
+#[cfg(all(caskade_loom, crossbeam_loom))]
+use crossbeam as imp;
+#[cfg(not(any(caskade_loom, caskade_shuttle)))]
+use either as imp;
+#[cfg(any(caskade_shuttle, all(caskade_loom, not(any(caskade_epoch, crossbeam_loom)))))]
+use strict as imp;
+
+pub(crate) use imp::{Guard, advance, defer, pin};

@@ -69,19 +69,19 @@ impl Guard {
         None
     }
 
-    pub(crate) fn defer(&self, drop: impl FnOnce() + Send + 'static) {
-        let number = EPOCH.tick();
-        EPOCH.book(|book| book.garbage.push((number, Box::new(drop))));
-        EPOCH.collect();
-    }
-
     pub(crate) fn refresh(&mut self) {
         *self = pin();
     }
+}
 
-    pub(crate) fn flush(&self) {
-        EPOCH.collect();
-    }
+pub(crate) fn defer(drop: impl FnOnce() + Send + 'static) {
+    let number = EPOCH.tick();
+    EPOCH.book(|book| book.garbage.push((number, Box::new(drop))));
+    EPOCH.collect();
+}
+
+pub(crate) fn advance() {
+    EPOCH.collect();
 }
 
 impl Drop for Guard {

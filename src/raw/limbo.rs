@@ -325,11 +325,7 @@ where
         self.pieces.add(batch.pieces() as u64);
         self.weight.add(batch.weight);
         let limbo = Arc::clone(self);
-        let guard = epoch::pin();
-        guard.defer(move || limbo.push(batch));
-        // This thread may never come back: let others learn of the batch.
-        guard.flush();
-        drop(guard);
+        epoch::defer(move || limbo.push(batch));
         self.turn(TURN);
         if self.is_over() {
             self.help();
@@ -415,7 +411,7 @@ where
         for round in 0..patience {
             // One is enough: whoever pins may lose the processor as well.
             if let Some(_helping) = self.helping.try_lock() {
-                epoch::pin().flush();
+                epoch::advance();
                 if self.turn(LONG_TURN) >= LONG_TURN {
                     return; // Nobody holds anything back, there is just much to drop.
                 }
@@ -432,7 +428,7 @@ where
     /// Drops everything that no reader can see.
     pub(crate) fn empty(&self) -> usize {
         for _ in 0..ADVANCES {
-            epoch::pin().flush();
+            epoch::advance();
         }
         self.turn(usize::MAX)
     }

@@ -1,4 +1,5 @@
-//! The shipped implementation: `crossbeam-epoch` with a collector of our own.
+//! `crossbeam-epoch` with a collector of our own: another crate's long pins cannot hold our garbage,
+//! and our users' `Drop` code does not run inside their pins.
 
 use crossbeam_epoch::{Collector, LocalHandle};
 
@@ -58,11 +59,6 @@ impl Guard {
         self.thread
     }
 
-    /// Runs `drop` once no thread that is pinned now is pinned any more, on whatever thread.
-    pub(crate) fn defer(&self, drop: impl FnOnce() + Send + 'static) {
-        self.inner.defer(drop);
-    }
-
     /// Lets go of everything reached so far and pins again at once.
     pub(crate) fn refresh(&mut self) {
         self.inner.repin();
@@ -70,9 +66,17 @@ impl Guard {
         // before the new epoch was announced. `repin` only stores the epoch.
         fence(Ordering::SeqCst);
     }
+}
 
-    /// Hands this thread's deferred work to the collector and lets it run what is due.
-    pub(crate) fn flush(&self) {
-        self.inner.flush();
-    }
+/// Runs `drop` once no thread that is pinned now is pinned any more, on whatever thread.
+pub(crate) fn defer(drop: impl FnOnce() + Send + 'static) {
+    let guard = pin();
+    guard.inner.defer(drop);
+    // This thread may never come back: let others learn of it.
+    guard.inner.flush();
+}
+
+/// Goes a step towards running what is due.
+pub(crate) fn advance() {
+    pin().inner.flush();
 }
