@@ -140,7 +140,7 @@ impl WriteTally {
 /// Counters of reads. Each of the first threads of the process has a pair of its own, which it
 /// advances without a locked instruction; the threads beyond share one pair.
 pub(crate) struct ReadTally {
-    pairs: Box<[Padded<Pair>]>,
+    pairs: Box<[Padded<Pair>; OWNED_PAIRS + 1]>,
 }
 
 #[derive(Debug, Default)]
@@ -153,28 +153,25 @@ const OWNED_PAIRS: usize = 32;
 
 impl ReadTally {
     pub(crate) fn new() -> Self {
-        Self { pairs: (0..=OWNED_PAIRS).map(|_| Padded::default()).collect() }
+        Self { pairs: Box::new(std::array::from_fn(|_| Padded::default())) }
     }
 
     /// Counts `hits` and `misses` of the thread with number `slot`.
-    #[inline]
-    pub(crate) fn count(&self, slot: Option<usize>, hits: u64, misses: u64) {
-        match slot {
-            Some(slot) if slot < OWNED_PAIRS => {
-                let Padded(own) = &self.pairs[slot];
-                own.hits.add_alone(hits);
-                own.misses.add_alone(misses);
-            }
-            _ => {
-                let Padded(shared) = &self.pairs[OWNED_PAIRS];
-                shared.hits.add(hits);
-                shared.misses.add(misses);
-            }
+    #[inline(always)]
+    pub(crate) fn count(&self, slot: usize, hits: u64, misses: u64) {
+        if slot < OWNED_PAIRS {
+            let Padded(own) = &self.pairs[slot];
+            own.hits.add_alone(hits);
+            own.misses.add_alone(misses);
+        } else {
+            let Padded(shared) = &self.pairs[OWNED_PAIRS];
+            shared.hits.add(hits);
+            shared.misses.add(misses);
         }
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        for Padded(pair) in &self.pairs {
+        for Padded(pair) in &*self.pairs {
             stats.hits += pair.hits.get();
             stats.misses += pair.misses.get();
         }

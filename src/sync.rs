@@ -11,7 +11,9 @@
 mod imp {
     #[cfg(feature = "bytes")]
     pub(crate) use std::sync::atomic::AtomicU32;
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64, fence};
+    pub(crate) use std::sync::atomic::{
+        AtomicPtr, AtomicU8, AtomicU16, AtomicU64, compiler_fence, fence,
+    };
     pub(crate) use std::thread_local;
 
     /// The stripe lock: `parking_lot`'s, one byte wide and never poisoned.

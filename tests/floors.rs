@@ -83,6 +83,7 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
             ("time.rs", "the wake-up timer has a thread, and a retry pauses"),
             ("store/wait.rs", "a blocked caller parks its thread"),
             ("builder.rs", "counts the processors"),
+            ("epoch/barrier.rs", "loom runs all threads of a model on one"),
             ("transaction.rs", "asks whether a panic is under way"),
             ("memcached/server/stopping.rs", "waits for the end of the standard input"),
             ("memcached/server/workers.rs", "a thread for each runtime"),
@@ -93,11 +94,13 @@ const NAMES: &[(&str, &[(&str, &str)])] = &[
     (
         "loom::",
         &[
-            ("epoch/collector.rs", "the collector is a static of each model"),
-            ("epoch/strict.rs", "likewise"),
+            ("epoch/asymmetric.rs", "the epoch is a static of each model"),
+            ("epoch/crossbeam.rs", "likewise"),
+            ("epoch/models.rs", "models of the epoch by itself"),
+            ("epoch/strict.rs", "a static of each model"),
         ],
     ),
-    ("shuttle::", &[("epoch/strict.rs", "likewise")]),
+    ("shuttle::", &[("epoch/strict.rs", "a static of each model")]),
 ];
 
 struct Source {
@@ -109,7 +112,7 @@ struct Source {
 
 impl Source {
     fn new(file: &str, text: &str) -> Self {
-        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let text = text.split("\nmod tests {").next().unwrap_or_default();
         let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
         Self { file: file.into(), code: code.collect::<Vec<_>>().join("\n") }
     }

@@ -24,6 +24,8 @@
 //!
 //! So there is one heavy barrier for each time that a thread stops reading, at the most, and only
 //! when garbage has piled up.
+//!
+//! Where the kernel has no such barrier, `crossbeam-epoch` stands in, and each pin here is one there.
 #![expect(unsafe_code, reason = "in one of the two rooms where it is allowed")]
 
 use std::cell::Cell;
@@ -32,6 +34,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::barrier::{self, Light};
+#[cfg(not(caskade_loom))]
+use super::crossbeam;
 use super::slots::ThreadSlot;
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, Padded, fence};
 
@@ -47,6 +51,9 @@ struct Reader {
     depth: Cell<u32>,
     light: Light,
     thread: ThreadSlot,
+    /// The pin that stands for ours where the kernel has no barrier.
+    #[cfg(not(caskade_loom))]
+    stand_in: Cell<Option<crossbeam::Guard>>,
     /// Loom's statics are gone before its main thread ends.
     #[cfg(caskade_loom)]
     shared: Arc<Shared>,
@@ -58,8 +65,14 @@ unsafe impl Sync for Reader {}
 // SAFETY: as above: whoever drops the last `Arc` to a reader does not look at `depth`.
 unsafe impl Send for Reader {}
 
-/// Added to the depth of a reader whose thread is ending: its last guard takes it off the list.
+/// In the depth of a reader whose thread is ending: its last guard takes it off the list.
 const LEAVING: u32 = 1 << 31;
+
+/// In the depth of a reader for which `crossbeam-epoch` stands in.
+const FOREIGN: u32 = 1 << 30;
+
+/// Below these there is nothing but the number of guards.
+const FLAGS: u32 = LEAVING | FOREIGN;
 
 /// As many deferrals may wait for readers that do nothing before these are put to sleep.
 const PILE: u64 = if crate::sync::MODELLED { 1 } else { 8 };
@@ -97,7 +110,7 @@ mod statics {
 
     pub(super) static SHARED: Shared = Shared::new();
 
-    std::thread_local! {
+    crate::sync::thread_local! {
         /// The thread's reader; null before its first pin and when it is ending.
         pub(super) static READER: Cell<*const Reader> = const { Cell::new(ptr::null()) };
         /// Takes the reader off the list when the thread ends.
@@ -127,44 +140,40 @@ impl Drop for Membership {
     fn drop(&mut self) {
         let _ = READER.try_with(|reader| reader.set(ptr::null()));
         // SAFETY: [E3] nobody but `leave` takes a reader off the list that was put here.
-        if let Some(reader) = unsafe { self.0.get().as_ref() } {
-            reader.leave();
+        if unsafe { self.0.get().as_ref() }.is_some_and(Reader::leave) {
+            Reader::strike_off(self.0.get());
         }
     }
 }
 
 impl Reader {
-    /// A reader for this thread, on the list. Nothing if the kernel has no barrier for us.
+    /// A reader for this thread, on the list.
     #[cold]
-    fn enrol() -> Option<*const Self> {
-        if !barrier::is_available() {
-            return None;
-        }
+    fn enrol() -> *const Self {
         let mut readers = SHARED.readers.lock();
         // Acquire [O8], as in a pin.
         let epoch = SHARED.epoch.0.load(Ordering::Acquire);
         let reader = Arc::new(Padded(Self {
             word: AtomicU64::new(epoch << 1),
             asleep: AtomicU8::new(0),
-            depth: Cell::new(0),
+            depth: Cell::new(if barrier::is_available() { 0 } else { FOREIGN }),
             light: Light::new(),
             thread: ThreadSlot::claim(),
+            #[cfg(not(caskade_loom))]
+            stand_in: Cell::new(None),
             #[cfg(caskade_loom)]
             shared: Arc::clone(&SHARED),
         }));
-        let this = ptr::from_ref(&reader.0);
-        readers.push(reader);
+        readers.push(Arc::clone(&reader));
         drop(readers);
+        let this = ptr::from_ref(&reader.0);
         if MEMBERSHIP.try_with(|membership| membership.0.set(this)).is_ok() {
             READER.with(|it| it.set(this));
         } else {
             // The thread is ending: this is for one guard, which takes it off the list again.
-            // SAFETY: [E3] it is on the list.
-            let reader = unsafe { &*this };
-            reader.depth.set(LEAVING);
-            reader.announce();
+            reader.0.depth.set(reader.0.depth.get() | LEAVING);
         }
-        Some(this)
+        this
     }
 
     #[inline(always)]
@@ -173,7 +182,19 @@ impl Reader {
         self.depth.set(depth + 1);
         if depth == 0 {
             self.announce();
+        } else if depth & FLAGS == depth {
+            self.enter_specially();
         }
+    }
+
+    /// The first guard of a reader with flags.
+    #[cold]
+    fn enter_specially(&self) {
+        if self.depth.get() & FOREIGN == 0 {
+            return self.announce();
+        }
+        #[cfg(not(caskade_loom))]
+        self.stand_in.set(Some(crossbeam::pin()));
     }
 
     /// Shows that the thread is pinned, at the present epoch.
@@ -192,6 +213,18 @@ impl Reader {
         }
     }
 
+    /// The only guard begins anew.
+    fn refresh(&self, depth: u32) {
+        if depth & FOREIGN == 0 {
+            return self.announce();
+        }
+        #[cfg(not(caskade_loom))]
+        if let Some(mut guard) = self.stand_in.take() {
+            guard.refresh();
+            self.stand_in.set(Some(guard));
+        }
+    }
+
     #[cold]
     fn wake(&self) {
         // Pairs with the fence in `horizon` [O10]: the collector sees the word, or this thread sees
@@ -201,15 +234,27 @@ impl Reader {
         self.asleep.store(0, Ordering::Relaxed);
     }
 
+    /// Whether the reader is to be struck off the list.
     #[inline(always)]
-    fn exit(&self) {
+    fn exit(&self) -> bool {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
         if depth == 0 {
             self.retract();
-        } else if depth == LEAVING {
-            self.strike_off();
+            return false;
         }
+        depth & FLAGS == depth && self.exit_specially()
+    }
+
+    /// That was the last guard of a reader with flags.
+    #[cold]
+    fn exit_specially(&self) -> bool {
+        if self.depth.get() & FOREIGN == 0 {
+            self.retract();
+        }
+        #[cfg(not(caskade_loom))]
+        drop(self.stand_in.take());
+        self.depth.get() & LEAVING != 0
     }
 
     #[inline(always)]
@@ -221,51 +266,46 @@ impl Reader {
         self.word.store(word & !1, Ordering::Release);
     }
 
-    /// The thread is ending. The reader stays on the list as long as there are guards.
-    fn leave(&self) {
+    /// The thread is ending. Whether the reader is to be struck off the list: as long as there are
+    /// guards it stays.
+    fn leave(&self) -> bool {
         let depth = self.depth.get();
         self.depth.set(depth | LEAVING);
-        if depth == 0 {
-            self.strike_off();
-        }
+        depth & !FLAGS == 0
     }
 
+    /// Takes the reader off the list and drops it.
     #[cold]
-    fn strike_off(&self) {
+    fn strike_off(this: *const Self) {
         #[cfg(caskade_loom)]
-        let shared = Arc::clone(&self.shared);
+        // SAFETY: [E3] it is still on the list.
+        let shared = Arc::clone(unsafe { &(*this).shared });
         #[cfg(not(caskade_loom))]
         let shared = &SHARED;
         let mut readers = shared.readers.lock();
-        let at = readers.iter().position(|reader| ptr::eq(&raw const reader.0, self));
+        let at = readers.iter().position(|reader| ptr::eq(&raw const reader.0, this));
         let gone = at.map(|at| readers.swap_remove(at));
         drop(readers);
         drop(gone);
     }
 }
 
-/// A pinned thread.
+/// A pinned thread. While it lives, nothing that could be reached when it was made is dropped.
 pub(crate) struct Guard {
     reader: *const Reader,
 }
 
-/// Pins the calling thread where the kernel has a barrier for us.
-#[cfg(caskade_loom)]
-pub(crate) fn pin() -> Guard {
-    try_pin().expect("models have a barrier")
-}
-
-/// Pins the calling thread, if the kernel has a barrier for us.
+/// Pins the calling thread. Nested pins are cheaper still.
 #[inline(always)]
-pub(super) fn try_pin() -> Option<Guard> {
+pub(crate) fn pin() -> Guard {
     // Not destroyed before the thread's memory is: it has nothing to drop.
     let mut reader = READER.with(Cell::get);
     if reader.is_null() {
-        reader = Reader::enrol()?;
+        reader = Reader::enrol();
     }
     let guard = Guard { reader };
     guard.reader().enter();
-    Some(guard)
+    guard
 }
 
 impl Guard {
@@ -275,15 +315,17 @@ impl Guard {
         unsafe { &*self.reader }
     }
 
+    /// The pinned thread's number: small, and its own for as long as it lives.
     #[inline(always)]
-    pub(crate) fn thread(&self) -> Option<usize> {
-        Some(self.reader().thread.index())
+    pub(crate) fn thread(&self) -> usize {
+        self.reader().thread.index()
     }
 
-    /// Lets go of everything reached so far, unless there are other guards.
+    /// Lets go of everything reached so far, unless there are other guards, and pins again at once.
     pub(crate) fn refresh(&mut self) {
-        if self.reader().depth.get() & !LEAVING == 1 {
-            self.reader().announce();
+        let depth = self.reader().depth.get();
+        if depth & !FLAGS == 1 {
+            self.reader().refresh(depth);
         }
     }
 }
@@ -291,12 +333,18 @@ impl Guard {
 impl Drop for Guard {
     #[inline(always)]
     fn drop(&mut self) {
-        self.reader().exit();
+        if self.reader().exit() {
+            Reader::strike_off(self.reader);
+        }
     }
 }
 
 /// Runs `drop` once no thread that is pinned now is pinned any more, on whatever thread.
 pub(crate) fn defer(drop: impl FnOnce() + Send + 'static) {
+    #[cfg(not(caskade_loom))]
+    if !barrier::is_available() {
+        return crossbeam::defer(drop);
+    }
     let deferred: Deferred = Box::new(drop);
     let mut waiting = SHARED.waiting.lock();
     // Relaxed: it is written under this lock only.
@@ -311,6 +359,10 @@ pub(crate) fn defer(drop: impl FnOnce() + Send + 'static) {
 
 /// Runs what is due, whatever it takes to find out.
 pub(crate) fn advance() {
+    #[cfg(not(caskade_loom))]
+    if !barrier::is_available() {
+        return crossbeam::advance();
+    }
     collect(usize::MAX, 1);
 }
 
@@ -318,7 +370,7 @@ pub(crate) fn advance() {
 /// more of them due.
 fn collect(piled: usize, worthwhile: u64) {
     // The calling thread has pinned lately, then.
-    drop(try_pin());
+    drop(pin());
     let Some(readers) = SHARED.readers.try_lock() else { return };
     if piled < readers.len() / 4 {
         return; // To look at all readers is not worth it yet.
@@ -344,8 +396,7 @@ fn horizon(readers: &Readers, worthwhile: u64) -> u64 {
     if found.pinned < found.idle.saturating_add(worthwhile) {
         return found.pinned.min(found.idle);
     }
-    let is_in_the_way =
-        |state| matches!(state, State::Idle(epoch) if epoch < found.pinned);
+    let is_in_the_way = |state| matches!(state, State::Idle(epoch) if epoch < found.pinned);
     let drowsy: Vec<_> =
         readers.iter().map(|reader| &reader.0).filter(|it| is_in_the_way(it.state())).collect();
     // Relaxed: the barrier makes it count.
@@ -414,4 +465,118 @@ fn survey(readers: &Readers) -> Survey {
 pub(super) fn put_all_to_sleep() {
     let readers = SHARED.readers.lock();
     readers.iter().for_each(|reader| reader.0.asleep.store(1, Ordering::Relaxed));
+}
+
+#[cfg(all(test, not(caskade_loom)))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// Something deferred, and whether it was dropped.
+    struct Probe(Arc<()>);
+
+    impl Probe {
+        fn deferred() -> Self {
+            let alive = Arc::new(());
+            let garbage = Arc::clone(&alive);
+            defer(move || drop(garbage));
+            Self(alive)
+        }
+
+        fn is_dropped(&self) -> bool {
+            (0..100).for_each(|_| advance());
+            Arc::strong_count(&self.0) == 1
+        }
+
+        /// Others may be pinned, for a moment.
+        fn is_dropped_soon(&self) -> bool {
+            (0..1_000_000).any(|_| {
+                crate::sync::yield_now();
+                self.is_dropped()
+            })
+        }
+    }
+
+    #[test]
+    fn the_outermost_guard_counts() {
+        let (outer, inner) = (pin(), pin());
+        let probe = Probe::deferred();
+        assert!(!probe.is_dropped());
+        drop(outer);
+        assert!(!probe.is_dropped());
+        drop(inner);
+        assert!(probe.is_dropped_soon());
+    }
+
+    #[test]
+    fn a_refresh_lets_go_if_the_guard_is_the_only_one() {
+        let mut guard = pin();
+        let first = Probe::deferred();
+        let other = pin();
+        guard.refresh();
+        assert!(!first.is_dropped(), "the other guard is older");
+        drop(other);
+        guard.refresh();
+        assert!(first.is_dropped_soon());
+        let second = Probe::deferred();
+        assert!(!second.is_dropped());
+    }
+
+    #[test]
+    fn idle_threads_are_put_to_sleep_and_wake() {
+        let (to_thread, orders) = std::sync::mpsc::channel::<Probe>();
+        let (answers, from_thread) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            drop(pin());
+            answers.send(()).expect("somebody waits");
+            let first = orders.recv().expect("a first probe");
+            let _guard = pin();
+            answers.send(()).expect("somebody waits");
+            let second = orders.recv().expect("a second probe");
+            assert!(!second.is_dropped(), "dropped under the guard of a thread that woke");
+            drop(first);
+        });
+        from_thread.recv().expect("it has pinned");
+        let first = Probe::deferred();
+        assert!(first.is_dropped_soon(), "an idle thread is in the way");
+        to_thread.send(first).expect("it waits");
+        from_thread.recv().expect("it is pinned");
+        to_thread.send(Probe::deferred()).expect("it waits");
+        reader.join().expect("the reader found everything as it should be");
+    }
+
+    /// Held by a thread until after its reader has left.
+    struct Keeper {
+        guard: Option<Guard>,
+        probe: Probe,
+    }
+
+    impl Drop for Keeper {
+        fn drop(&mut self) {
+            assert!(READER.with(Cell::get).is_null(), "the thread has not left");
+            assert!(!self.probe.is_dropped(), "dropped under a guard");
+            self.guard = None;
+            assert!(self.probe.is_dropped_soon());
+            let late = pin();
+            let probe = Probe::deferred();
+            assert!(!probe.is_dropped(), "dropped under a late guard");
+            drop(late);
+            assert!(probe.is_dropped_soon());
+        }
+    }
+
+    #[test]
+    fn guards_protect_when_their_thread_is_ending() {
+        std::thread_local! {
+            static KEPT: RefCell<Option<Keeper>> = const { RefCell::new(None) };
+        }
+        let thread = std::thread::spawn(|| {
+            // First, so that it is the last to be destroyed.
+            KEPT.with(|kept| {
+                let guard = Some(pin());
+                *kept.borrow_mut() = Some(Keeper { guard, probe: Probe::deferred() });
+            });
+        });
+        thread.join().expect("the thread ended well");
+    }
 }

@@ -8,8 +8,8 @@
 //!
 //! Three implementations:
 //!
-//! * [`asymmetric`]: ours, whose pin takes no locked instruction, where the kernel lends its hand.
-//! * [`crossbeam`]: `crossbeam-epoch`, where it does not.
+//! * [`asymmetric`]: ours, whose pin takes no locked instruction, where the kernel lends a hand.
+//! * [`crossbeam`]: `crossbeam-epoch`, to which it turns where the kernel does not.
 //! * `strict`: a stand-in under model checkers, which drops garbage at the first moment the law allows
 //!   and so finds early reclamation that a lazy collector hides. With `--cfg caskade_epoch` or
 //!   `--cfg crossbeam_loom` as well, the models run over the first or the second instead.
@@ -20,21 +20,17 @@ mod asymmetric;
 mod barrier;
 #[cfg(all(not(caskade_shuttle), any(not(caskade_loom), crossbeam_loom)))]
 mod crossbeam;
-#[cfg(not(any(caskade_loom, caskade_shuttle)))]
-mod either;
 #[cfg(all(test, caskade_loom, caskade_epoch))]
 mod models;
-#[cfg(any(not(any(caskade_loom, caskade_shuttle)), caskade_epoch, crossbeam_loom))]
+#[cfg(all(not(caskade_shuttle), any(not(caskade_loom), caskade_epoch)))]
 mod slots;
 #[cfg(any(caskade_shuttle, all(caskade_loom, not(any(caskade_epoch, crossbeam_loom)))))]
 mod strict;
 
-#[cfg(all(caskade_loom, caskade_epoch))]
+#[cfg(all(not(caskade_shuttle), any(not(caskade_loom), caskade_epoch)))]
 use asymmetric as imp;
 #[cfg(all(caskade_loom, crossbeam_loom))]
 use crossbeam as imp;
-#[cfg(not(any(caskade_loom, caskade_shuttle)))]
-use either as imp;
 #[cfg(any(caskade_shuttle, all(caskade_loom, not(any(caskade_epoch, crossbeam_loom)))))]
 use strict as imp;
 

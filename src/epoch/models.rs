@@ -10,9 +10,9 @@
 //! ```
 #![expect(unsafe_code, reason = "in one of the two rooms where it is allowed")]
 
-use std::sync::Arc;
 use loom::sync::atomic::{AtomicPtr, AtomicUsize};
 use loom::thread;
+use std::sync::Arc;
 
 use super::asymmetric::put_all_to_sleep;
 use super::barrier;

@@ -65,8 +65,9 @@ pub(crate) fn pin() -> Guard {
 }
 
 impl Guard {
-    pub(crate) fn thread(&self) -> Option<usize> {
-        None
+    /// No thread's number.
+    pub(crate) fn thread(&self) -> usize {
+        usize::MAX
     }
 
     pub(crate) fn refresh(&mut self) {

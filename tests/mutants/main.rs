@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use table::{EQUIVALENT, IN_MIXES, MUTANTS, Mutant, OVER_EPOCH};
+use table::{EQUIVALENT, IN_MIXES, MUTANTS, Mutant, OF_EPOCH, OVER_EPOCH};
 
 /// Who is to catch a mutant.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ enum Checker {
     Loom(u32),
     /// Likewise, over `crossbeam-epoch` instead of the stand-in.
     LoomOverEpoch(u32),
+    /// Likewise, of our own epoch by itself.
+    LoomOfEpoch(u32),
     /// Its schedules are random, as many as `tests/shuttle` makes of its own accord.
     Shuttle,
 }
@@ -32,8 +34,9 @@ impl Checker {
     /// The test program.
     fn program(self) -> &'static str {
         match self {
-            Self::Loom(_) | Self::LoomOverEpoch(_) => "loom",
-            Self::Shuttle => "shuttle",
+            Self::Loom(_) | Self::LoomOverEpoch(_) => "--test=loom",
+            Self::LoomOfEpoch(_) => "--lib",
+            Self::Shuttle => "--test=shuttle",
         }
     }
 
@@ -41,6 +44,7 @@ impl Checker {
         match self {
             Self::Loom(_) => "--cfg caskade_loom --cap-lints allow",
             Self::LoomOverEpoch(_) => "--cfg caskade_loom --cfg crossbeam_loom",
+            Self::LoomOfEpoch(_) => "--cfg caskade_loom --cfg caskade_epoch --cap-lints allow",
             Self::Shuttle => "--cfg caskade_shuttle",
         }
     }
@@ -81,7 +85,7 @@ impl Copy {
     fn cargo_test(&self, checker: Checker, arguments: &[&str]) -> Output {
         let mut cargo = Command::new("timeout");
         cargo
-            .args([MOST_SECONDS, env!("CARGO"), "test", "--release", "--test", checker.program()])
+            .args([MOST_SECONDS, env!("CARGO"), "test", "--release", checker.program()])
             .args(arguments)
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -89,7 +93,9 @@ impl Copy {
             // To build takes longer than to run.
             .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-        if let Checker::Loom(bound) | Checker::LoomOverEpoch(bound) = checker {
+        if let Checker::Loom(bound) | Checker::LoomOverEpoch(bound) | Checker::LoomOfEpoch(bound) =
+            checker
+        {
             cargo.env("LOOM_MAX_PREEMPTIONS", bound.to_string());
         }
         cargo.output().expect("cargo runs")
@@ -152,7 +158,8 @@ fn copy_tree(from: &Path, to: &Path) {
 /// A mutant whose text is gone would plant nothing.
 #[test]
 fn every_mutant_still_fits() {
-    for Mutant { name, file, find, .. } in MUTANTS.iter().chain(OVER_EPOCH).chain(EQUIVALENT) {
+    let all = [MUTANTS, OVER_EPOCH, OF_EPOCH, EQUIVALENT].concat();
+    for Mutant { name, file, find, .. } in all {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
         let source = fs::read_to_string(path).expect("the file exists");
         assert_eq!(source.matches(find).count(), 1, "{name}: its text in {file}");
@@ -189,6 +196,15 @@ fn every_mutant_is_caught() {
 fn every_fault_in_the_use_of_the_epoch_is_caught() {
     let by_models = OVER_EPOCH.iter().map(|it| (it, Checker::LoomOverEpoch(it.bound), it.model));
     assert_eq!(not_caught(&Copy::new("mutants-epoch"), by_models), [""; 0]);
+}
+
+#[test]
+#[ignore = "builds the crate once for each mutant"]
+fn every_fault_in_the_epoch_is_caught() {
+    let tests: Vec<_> = OF_EPOCH.iter().map(|it| format!("epoch::models::{}", it.model)).collect();
+    let by_models = OF_EPOCH.iter().zip(&tests);
+    let by_models = by_models.map(|(it, test)| (it, Checker::LoomOfEpoch(it.bound), &**test));
+    assert_eq!(not_caught(&Copy::new("mutants-of-epoch"), by_models), [""; 0]);
 }
 
 #[test]

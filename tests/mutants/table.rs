@@ -1,6 +1,7 @@
 //! The mutants: which fault, where, and which model catches it at which preemption bound.
 
 /// A fault to plant.
+#[derive(Clone, Copy)]
 pub(crate) struct Mutant {
     pub(crate) name: &'static str,
     /// Below `src`.
@@ -54,7 +55,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "dropped without deferral",
         file: "raw/limbo.rs",
-        find: "guard.defer(move || limbo.push(batch));",
+        find: "epoch::defer(move || limbo.push(batch));",
         replace: "limbo.push(batch);",
         model: "overwrite_against_reads",
         bound: 2,
@@ -488,13 +489,152 @@ pub(crate) const IN_MIXES: &[(&str, &str)] = &[
 /// Faults in the use of `crossbeam-epoch`, which only the models over it can notice.
 pub(crate) const OVER_EPOCH: &[Mutant] = &[Mutant {
     name: "no fence after repin",
-    file: "epoch/collector.rs",
+    file: "epoch/crossbeam.rs",
     find: "        fence(Ordering::SeqCst);
 ",
     replace: "",
     model: "refresh_against_overwrite_and_reclaim",
     bound: 1,
 }];
+
+/// Faults in our own epoch. The models of these stand beside it.
+pub(crate) const OF_EPOCH: &[Mutant] = &[
+    Mutant {
+        name: "epoch not acquired by a pin",
+        file: "epoch/asymmetric.rs",
+        find: "        let epoch = SHARED.epoch.0.load(Ordering::Acquire);
+        // Release",
+        replace: "        let epoch = SHARED.epoch.0.load(Ordering::Relaxed);
+        // Release",
+        model: "a_barrier_finds_pins_that_are_not_visible",
+        bound: 2,
+    },
+    Mutant {
+        name: "epoch not released by a deferral",
+        file: "epoch/asymmetric.rs",
+        find: "store(number + 1, Ordering::Release)",
+        replace: "store(number + 1, Ordering::Relaxed)",
+        model: "a_barrier_finds_pins_that_are_not_visible",
+        bound: 2,
+    },
+    Mutant {
+        name: "pin announced relaxed",
+        file: "epoch/asymmetric.rs",
+        find: "self.word.store(epoch << 1 | 1, Ordering::Release)",
+        replace: "self.word.store(epoch << 1 | 1, Ordering::Relaxed)",
+        model: "busy_readers_need_no_barrier",
+        bound: 2,
+    },
+    Mutant {
+        name: "pin retracted relaxed",
+        file: "epoch/asymmetric.rs",
+        find: "self.word.store(word & !1, Ordering::Release)",
+        replace: "self.word.store(word & !1, Ordering::Relaxed)",
+        model: "a_barrier_finds_pins_that_are_not_visible",
+        bound: 2,
+    },
+    Mutant {
+        name: "word surveyed relaxed",
+        file: "epoch/asymmetric.rs",
+        find: "self.word.load(Ordering::Acquire)",
+        replace: "self.word.load(Ordering::Relaxed)",
+        model: "a_barrier_finds_pins_that_are_not_visible",
+        bound: 2,
+    },
+    Mutant {
+        name: "no light barrier in a pin",
+        file: "epoch/asymmetric.rs",
+        find: "        self.light.pass();
+",
+        replace: "",
+        model: "a_refreshed_guard_protects_what_is_reached_after_it",
+        bound: 2,
+    },
+    Mutant {
+        name: "no heavy barrier",
+        file: "epoch/asymmetric.rs",
+        find: "if barrier::heavy(readers.iter().map(|reader| &reader.0.light)) {",
+        replace: "if true {",
+        model: "a_refreshed_guard_protects_what_is_reached_after_it",
+        bound: 2,
+    },
+    Mutant {
+        name: "no second survey after the barrier",
+        file: "epoch/asymmetric.rs",
+        find: "        let found = survey(readers);
+        found.pinned.min(found.idle)
+    } else",
+        replace: "        found.pinned
+    } else",
+        model: "a_refreshed_guard_protects_what_is_reached_after_it",
+        bound: 2,
+    },
+    Mutant {
+        name: "trust without a barrier",
+        file: "epoch/asymmetric.rs",
+        find: "        found.idle
+    }",
+        replace: "        found.pinned
+    }",
+        model: "busy_readers_need_no_barrier",
+        bound: 2,
+    },
+    Mutant {
+        name: "no fence on waking",
+        file: "epoch/asymmetric.rs",
+        find: "        fence(Ordering::SeqCst);
+        // Relaxed: whoever sees",
+        replace: "        // Relaxed: whoever sees",
+        model: "who_wakes_is_seen",
+        bound: 2,
+    },
+    Mutant {
+        name: "no fence in a survey",
+        file: "epoch/asymmetric.rs",
+        find: "    fence(Ordering::SeqCst);
+    let mut found",
+        replace: "    let mut found",
+        model: "who_wakes_is_seen",
+        bound: 2,
+    },
+    Mutant {
+        name: "surveyed before the epoch is read",
+        file: "epoch/asymmetric.rs",
+        find: "    let now = SHARED.epoch.0.load(Ordering::Relaxed);
+    // Pairs with the fence in `wake` [O10].
+    fence(Ordering::SeqCst);",
+        replace: "    fence(Ordering::SeqCst);
+    let now = SHARED.epoch.0.load(Ordering::Relaxed);",
+        model: "who_wakes_is_seen_by_a_third",
+        bound: 3,
+    },
+    Mutant {
+        name: "asleep looked at before the word",
+        file: "epoch/asymmetric.rs",
+        find: "        let word = self.word.load(Ordering::Acquire);
+        let epoch = word >> 1;
+        if word & 1 == 1 {
+            State::Pinned(epoch)
+        // Relaxed, and after the word: a pin that has woken the reader and ended is seen with that.
+        } else if self.asleep.load(Ordering::Relaxed) == 1 {",
+        replace: "        let asleep = self.asleep.load(Ordering::Relaxed);
+        let word = self.word.load(Ordering::Acquire);
+        let epoch = word >> 1;
+        if word & 1 == 1 {
+            State::Pinned(epoch)
+        } else if asleep == 1 {",
+        model: "who_wakes_is_seen",
+        bound: 2,
+    },
+    Mutant {
+        name: "the pin's own number goes",
+        file: "epoch/asymmetric.rs",
+        find: "*number < horizon",
+        replace: "*number <= horizon",
+        model: "a_refreshed_guard_protects_what_is_reached_after_it",
+        bound: 2,
+    },
+];
 
 /// Changes that no model can tell, kept so that nobody plants them again in the belief that a
 /// model has a hole.
