@@ -35,7 +35,7 @@ use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{Arrival, Policy};
-use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
+use crate::raw::{self, At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
 use crate::removal::Cause;
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
@@ -43,6 +43,7 @@ use crate::sync::{MODELLED, Mutex};
 use crate::time::{Tick, TimeSource};
 use crate::wheel::Wheel;
 
+use crate::raw::is_word;
 pub(crate) use crate::raw::{ValueRef, entry_bytes};
 pub(crate) use bound::{Bound, Weigher};
 use bound::{Residents, limbo_limit};
@@ -125,6 +126,8 @@ type StripeOf<K, V> = Stripe<K, V, Upkeep<K, V>>;
 
 type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep<K, V>>;
 
+type Occupied<'h, K, V> = raw::Occupied<'h, K, V, Upkeep<K, V>>;
+
 pub(crate) struct Store<K, V, S> {
     stripes: Box<[StripeOf<K, V>]>,
     stripe_bits: u32,
@@ -132,6 +135,8 @@ pub(crate) struct Store<K, V, S> {
     is_bounded: bool,
     /// Whether neither weight nor life depends on keys and values.
     is_plain: bool,
+    /// Whether moreover values are written in place and live for ever unless their writer says so.
+    overwrites_plainly: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
@@ -172,6 +177,18 @@ impl Live {
     }
 }
 
+/// A stripe lock that has just been taken. Dropping it releases the lock and does no more, so whoever
+/// has retired something, or has somebody to wake, goes on in a [`Scope`].
+struct Grip<'s, K, V>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    // In this order: the mark of a lock holder goes after the lock.
+    held: HeldStripe<'s, K, V>,
+    entered: reentry::Entered,
+}
+
 /// A stretch of code under a stripe lock. When it ends, by a panic of user code as well, the lock
 /// is released first and then everything is done that must not happen under it.
 struct Scope<'s, K, V, S>
@@ -180,7 +197,6 @@ where
     V: Send + Sync + 'static,
 {
     store: &'s Store<K, V, S>,
-    stripe: &'s StripeOf<K, V>,
     held: Option<HeldStripe<'s, K, V>>,
     entered: Option<reentry::Entered>,
 }
@@ -214,12 +230,13 @@ where
     #[cold]
     #[inline(never)]
     fn let_go(&mut self, mut held: HeldStripe<'_, K, V>) {
+        let stripe = held.stripe();
         let leaving = held.waiters.take_leaving();
         let gone = held.outbox.leaving();
         let retired = held.release();
         self.entered = None;
         if let Some(gone) = gone {
-            self.store.tell(self.stripe, gone);
+            self.store.tell(stripe, gone);
         }
         if let Some(retired) = retired {
             self.store.limbo.take(retired);
@@ -266,11 +283,14 @@ where
             let upkeep = Upkeep::new(index, bound.as_ref());
             Stripe::new(share, StampSource::new(index, count, seed), batch, upkeep)
         });
+        let is_plain = expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted);
+        let in_place = writes_in_place::<V>(listener.is_some());
         Self {
             stripes: stripes.collect(),
             stripe_bits,
             is_bounded: bound.is_some(),
-            is_plain: expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted),
+            is_plain,
+            overwrites_plainly: is_plain && in_place && settings.is_without_end(),
             hasher,
             time,
             settings,
@@ -321,9 +341,18 @@ where
         hash: u64,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let stripe = self.stripe(hash);
-        stripe.prefetch(hash);
-        self.locked_stripe(stripe, |held, now| {
+        let grip = self.grip(hash)?;
+        self.locked_by(grip, act)
+    }
+
+    /// The same for a lock that has been taken already.
+    #[inline(always)]
+    fn locked_by<'s, R>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> R {
+        self.within(grip, |held, now| {
             let done = act(held, now);
             if held.has_chores(now) {
                 self.do_chores(held, now);
@@ -340,15 +369,62 @@ where
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let entered = reentry::enter()?;
+        self.within(Grip { held: stripe.hold(), entered }, act)
+    }
+
+    /// Takes the lock of the stripe that `hash` belongs to.
+    #[inline(always)]
+    fn grip(&self, hash: u64) -> Result<Grip<'_, K, V>, Reentrant> {
+        let stripe = self.stripe(hash);
+        stripe.prefetch(hash);
+        let entered = reentry::enter()?;
+        Ok(Grip { held: stripe.hold(), entered })
+    }
+
+    #[inline(always)]
+    fn within<'s, R>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> R {
         let mut now = Now { time: &self.time, sampled: None };
-        let held = Some(stripe.hold());
-        let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
+        let Grip { held, entered } = grip;
+        let mut scope = Scope { store: self, held: Some(held), entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
         let done = act(held, &mut now);
         // A drop would do the same, but by a call.
         scope.leave();
         mem::forget(scope);
         done
+    }
+
+    /// Gives a timeless entry a new word: one that has neither deadline nor lock, and gets none.
+    /// Nothing else depends on such a write, so that afterwards nothing but [`leave`](Self::leave)
+    /// is to be done.
+    #[inline(always)]
+    fn overwrite_timeless(&self, entry: Occupied<'_, K, V>, bits: u64) -> Cas {
+        debug_assert!(entry.is_timeless());
+        if self.is_bounded {
+            entry.touch();
+        }
+        Cas::issued(entry.overwrite(bits))
+    }
+
+    /// Lets go of a lock under which an entry was overwritten in place. Nobody waits for that, and
+    /// nothing was retired.
+    #[inline(always)]
+    fn leave(&self, mut grip: Grip<'_, K, V>) {
+        grip.held.count(&Ok(()));
+        if grip.held.is_chore_turn() {
+            return self.leave_with_chores(grip);
+        }
+        debug_assert!(!grip.held.has_batch() && !grip.held.outbox.is_leaving());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_with_chores(&self, grip: Grip<'_, K, V>) {
+        self.locked_by(grip, |_, _| ());
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -686,8 +762,14 @@ impl<K, V> Upkeep<K, V> {
     fn has_chores(&self, now: &Now<'_>) -> bool {
         match now.sampled {
             Some(now) => self.wheel.is_due(now),
-            None => self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty(),
+            None => self.is_chore_turn(),
         }
+    }
+
+    /// The same for a writer that has not read the clock.
+    #[inline(always)]
+    fn is_chore_turn(&self) -> bool {
+        self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty()
     }
 
     /// Whether somebody is to be woken or told after the lock is released.
@@ -749,6 +831,13 @@ impl<K, V> Upkeep<K, V> {
             ) => {}
         }
     }
+}
+
+/// Whether values are written into their entries' own nodes. A listener must see the old value, which
+/// then needs to stay where it is.
+#[inline]
+fn writes_in_place<V: 'static>(has_listener: bool) -> bool {
+    is_word::<V>() && !has_listener
 }
 
 /// How a borrowed form of a key finds the key.

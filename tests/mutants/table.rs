@@ -90,20 +90,20 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "state before cell",
         file: "raw/node.rs",
-        find: "                self.set_word(parity ^ 1, bits);
-                self.set_state(stamp << 1 | (parity ^ 1));",
-        replace: "                self.set_state(stamp << 1 | (parity ^ 1));
-                self.set_word(parity ^ 1, bits);",
+        find: "        self.set_cell(parity ^ 1, bits);
+        self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "        self.set_state(stamp << 1 | (parity ^ 1));
+        self.set_cell(parity ^ 1, bits);",
         model: "two_steps_against_reads",
         bound: 2,
     },
     Mutant {
         name: "the live cell overwritten",
         file: "raw/node.rs",
-        find: "                self.set_word(parity ^ 1, bits);
-                self.set_state(stamp << 1 | (parity ^ 1));",
-        replace: "                self.set_word(parity, bits);
-                self.set_state(stamp << 1 | parity);",
+        find: "        self.set_cell(parity ^ 1, bits);
+        self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "        self.set_cell(parity, bits);
+        self.set_state(stamp << 1 | parity);",
         model: "two_steps_against_reads",
         bound: 2,
     },
@@ -201,38 +201,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
         // Chores would remove the expired entry before anybody can revive it.
-        find: "            if held.has_chores(now) {
-                self.do_chores(held, now);
-            }
-            done
-        })
-    }
-
-    /// The same without chores, for those who only look.
-    #[inline(always)]
-    fn locked_stripe<'s, R, E: From<Reentrant>>(
-        &'s self,
-        stripe: &'s StripeOf<K, V>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let entered = reentry::enter()?;
-        let mut now = Now { time: &self.time, sampled: None };",
-        replace: "            if false {
-                self.do_chores(held, now);
-            }
-            done
-        })
-    }
-
-    /// The same without chores, for those who only look.
-    #[inline(always)]
-    fn locked_stripe<'s, R, E: From<Reentrant>>(
-        &'s self,
-        stripe: &'s StripeOf<K, V>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let entered = reentry::enter()?;
-        let mut now = Now { time: &self.time, sampled: Some(self.time.now()) };",
+        find: "        let grip = self.grip(hash)?;
+        self.locked_by(grip, act)",
+        replace: "        let early = self.time.now();
+        let grip = self.grip(hash)?;
+        self.within(grip, |held, now| {
+            now.sampled = Some(early);
+            act(held, now)
+        })",
         model: "late_touch_against_write_that_expired",
         bound: 3,
     },
