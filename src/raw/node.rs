@@ -128,6 +128,7 @@ pub(crate) fn entry_bytes<K, V>() -> usize {
 
 impl<K, V: 'static> Node<K, V> {
     /// A node that nobody sees yet; `prepare` completes it.
+    #[inline]
     pub(crate) fn boxed(hash: Low, key: K, value: V) -> Box<Self> {
         let body = if is_word::<V>() {
             let cells = [AtomicU64::new(to_bits(value)), AtomicU64::new(0)];

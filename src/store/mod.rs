@@ -107,19 +107,23 @@ const BATCH: usize = if MODELLED { 1 } else { 32 };
 /// The same in a bounded cache, unless its bound says less.
 const BOUNDED_BATCH: usize = if MODELLED { 1 } else { 64 };
 
-/// What a stripe keeps beside its table, under the same lock.
+/// What a stripe keeps beside its table, under the same lock. In this order, so that what every write
+/// touches lies at the front, next to the lock.
+#[repr(C)]
 pub(crate) struct Upkeep<K, V> {
-    index: usize,
-    tally: WriteTally,
-    waiters: Waiters,
+    /// Writes that took effect.
+    writes: u64,
     /// Who is evicted, if the cache is bounded.
     policy: Option<Box<Policy>>,
-    /// Who has expired.
-    wheel: Wheel,
-    latest: Latest,
-    outbox: Outbox<K, V>,
+    waiters: Waiters,
     /// Who is too late to fill.
     fills: Fills<V>,
+    /// Who has expired.
+    wheel: Wheel,
+    tally: WriteTally,
+    index: usize,
+    latest: Latest,
+    outbox: Outbox<K, V>,
 }
 
 type StripeOf<K, V> = Stripe<K, V, Upkeep<K, V>>;
@@ -220,7 +224,8 @@ where
     #[inline(always)]
     fn leave(&mut self) {
         let Some(held) = self.held.take() else { return };
-        if held.is_leaving() || held.has_batch() {
+        let tells = self.store.listener.is_some() && held.outbox.is_filled();
+        if held.waiters.are_there() || held.has_batch() || tells {
             return self.let_go(held);
         }
         drop(held);
@@ -514,7 +519,7 @@ where
     }
 
     fn clear_stripe(&self, held: &mut HeldStripe<'_, K, V>, entries: u64) {
-        held.tally.writes += entries;
+        held.writes += entries;
         self.raise_all_floors(held);
         held.waiters.turn_all();
         held.wheel.clear();
@@ -534,7 +539,7 @@ where
     }
 
     /// Publishes a node whose key is absent; [`room_for_new`](Self::room_for_new) came before.
-    #[inline]
+    #[inline(always)]
     fn publish(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -587,6 +592,7 @@ where
     }
 
     /// Unlinks the entry at `at`, which the policy has forgotten.
+    #[inline(always)]
     fn unlink(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32, cause: Cause) {
         if held.fills.is_armed() {
             self.raise_floor_of(held, at, cause);
@@ -681,6 +687,7 @@ where
                 stats.entries += entries;
                 stats.weight += held.policy.as_ref().map_or(entries, |policy| policy.used());
                 stats.ghost_hits += held.policy.as_ref().map_or(0, |policy| policy.ghost_hits());
+                stats.writes += held.writes;
                 held.tally.add_to(&mut stats);
                 let (table, nodes) = held.bytes();
                 stats.entry_bytes += nodes as u64;
@@ -745,14 +752,15 @@ impl<K, V> Upkeep<K, V> {
     fn new(index: usize, bound: Option<&Bound<K, V>>) -> Self {
         let policy = bound.map(|bound| Policy::new(bound.share(index), bound.is_weighted()));
         Self {
-            index,
-            tally: WriteTally::default(),
-            waiters: Waiters::default(),
+            writes: 0,
             policy: policy.map(Box::new),
+            waiters: Waiters::default(),
+            fills: Fills::default(),
             wheel: Wheel::new(),
+            tally: WriteTally::default(),
+            index,
             latest: Latest::default(),
             outbox: Outbox::default(),
-            fills: Fills::default(),
         }
     }
 
@@ -769,13 +777,7 @@ impl<K, V> Upkeep<K, V> {
     /// The same for a writer that has not read the clock.
     #[inline(always)]
     fn is_chore_turn(&self) -> bool {
-        self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty()
-    }
-
-    /// Whether somebody is to be woken or told after the lock is released.
-    #[inline(always)]
-    fn is_leaving(&self) -> bool {
-        self.waiters.are_there() || self.outbox.is_filled()
+        self.writes % CHORE_EVERY == 0 && !self.wheel.is_empty()
     }
 
     /// Whether anything here depends on where entries lie in the table.
@@ -798,6 +800,7 @@ impl<K, V> Upkeep<K, V> {
     }
 
     /// The entry at `at` is leaving.
+    #[inline]
     fn forget_deadlines(&mut self, at: At) {
         self.wheel.cancel(at.place());
         self.latest.set(at.place(), None);
@@ -816,7 +819,7 @@ impl<K, V> Upkeep<K, V> {
     #[inline]
     fn count<T>(&mut self, outcome: &Result<T, Refusal>) {
         match outcome {
-            Ok(_) => self.tally.writes += 1,
+            Ok(_) => self.writes += 1,
             Err(Refusal::Locked { .. }) => self.tally.rare.locks_refused += 1,
             Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
             Err(Refusal::Invalidated | Refusal::Fenced { .. }) => {

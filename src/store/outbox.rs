@@ -70,7 +70,7 @@ where
     V: Send + Sync + 'static,
 {
     /// What has just been unlinked goes to the listener first, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn see_off(
         &self,
         held: &mut HeldStripe<'_, K, V>,

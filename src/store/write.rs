@@ -44,7 +44,7 @@ impl Condition {
 }
 
 /// A key and a value on their way into the table.
-enum Fresh<K, V> {
+pub(super) enum Fresh<K, V> {
     /// The bits of a word, which is usually written in place: its node is made only when it turns
     /// out that the key is new, and the key given back or dropped otherwise.
     Word(Option<K>, u64),
@@ -53,6 +53,7 @@ enum Fresh<K, V> {
 }
 
 impl<K, V: 'static> Fresh<K, V> {
+    #[inline]
     fn new(hash: u64, key: K, value: V, in_place: bool) -> Self {
         if in_place {
             Self::Word(Some(key), to_bits(value))
@@ -61,14 +62,14 @@ impl<K, V: 'static> Fresh<K, V> {
         }
     }
 
-    fn key(&self) -> Option<&K> {
+    pub(super) fn key(&self) -> Option<&K> {
         match self {
             Self::Word(key, _) => key.as_ref(),
             Self::Node(node) => Some(node.key()),
         }
     }
 
-    fn into_parts(self) -> (Option<K>, V) {
+    pub(super) fn into_parts(self) -> (Option<K>, V) {
         match self {
             Self::Word(key, bits) => (key, from_bits(bits)),
             Self::Node(node) => {
@@ -172,7 +173,7 @@ where
     ) -> Result<Cas, WriteError<(K, V)>> {
         let mut fresh = Some(Fresh::Word(Some(key), bits));
         let stored = self.locked_by(grip, |held, _| {
-            self.store_new(held, hash, Ends::default(), (&mut fresh, 1))
+            self.store_new_here(held, hash, Ends::default(), (&mut fresh, 1))
         });
         match (stored, fresh) {
             (Err(lack), Some(fresh)) => {
@@ -201,7 +202,7 @@ where
         match self.grip(hash) {
             Ok(grip) => {
                 let terms = Terms { condition, expiry, weight };
-                self.put_held(Begun::Held(grip), hash, fresh, terms)
+                self.put_held_here(Begun::Held(grip), hash, fresh, terms)
             }
             Err(reentrant) => {
                 let (key, value) = fresh.into_parts();
@@ -213,6 +214,17 @@ where
     /// Goes on with a [`put`](Self::put) that has begun.
     #[inline(never)]
     fn put_held<'s>(
+        &'s self,
+        begun: Begun<'s, K, V>,
+        hash: u64,
+        fresh: Fresh<K, V>,
+        terms: Terms,
+    ) -> Result<Cas, WriteError<(K, V)>> {
+        self.put_held_here(begun, hash, fresh, terms)
+    }
+
+    #[inline(always)]
+    fn put_held_here<'s>(
         &'s self,
         begun: Begun<'s, K, V>,
         hash: u64,
@@ -272,7 +284,7 @@ where
     }
 
     /// As [`admit`]; counts a refusal.
-    #[inline]
+    #[inline(always)]
     fn admit_counted(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -397,8 +409,19 @@ where
     }
 
     /// The same where the key is absent.
-    #[inline]
-    fn store_new(
+    #[inline(never)]
+    pub(super) fn store_new(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        ends: Ends,
+        new: (&mut Option<Fresh<K, V>>, u32),
+    ) -> Result<Cas, Lack> {
+        self.store_new_here(held, hash, ends, new)
+    }
+
+    #[inline(always)]
+    fn store_new_here(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         hash: u64,

@@ -198,6 +198,22 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
+        name: "the shortest write overlooks the lock",
+        file: "store/write.rs",
+        find: "Some(entry) if entry.is_timeless() => {",
+        replace: "Some(entry) => {",
+        model: "word_write_against_lock",
+        bound: 2,
+    },
+    Mutant {
+        name: "a counter that moves overlooks the lock",
+        file: "store/counter.rs",
+        find: "found.filter(|entry| entry.is_timeless() && self.keeps_timeless())",
+        replace: "found.filter(|_| self.keeps_timeless())",
+        model: "lapse_against_step",
+        bound: 2,
+    },
+    Mutant {
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
         // Chores would remove the expired entry before anybody can revive it.
@@ -242,7 +258,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "old table dropped at once",
         file: "raw/stripe.rs",
-        find: "self.retired().push_table(old, Nodes::MovedOn, 0);",
+        find: "self.retire_with(|batch| batch.push_table(old, Nodes::MovedOn, 0));",
         replace: "// SAFETY: none, this is the fault.
         drop(unsafe { Box::from_raw(old) });",
         model: "growth_and_write_against_reads",
