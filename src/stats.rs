@@ -101,12 +101,12 @@ pub struct StripeLoad {
     pub slots: u64,
 }
 
-/// What a stripe counts under its lock. The rare ones lie apart, so that what every write touches
-/// fits one cache line.
+/// What a stripe counts under its lock, beside its writes. The rare ones lie apart.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteTally {
-    pub(crate) writes: u64,
     pub(crate) conflicts: u64,
+    pub(crate) evicted: u64,
+    pub(crate) evicted_weight: u64,
     pub(crate) rare: Box<RareTally>,
 }
 
@@ -116,22 +116,19 @@ pub(crate) struct RareTally {
     pub(crate) locks_refused: u64,
     pub(crate) locks_lapsed: u64,
     pub(crate) expired: u64,
-    pub(crate) evicted: u64,
-    pub(crate) evicted_weight: u64,
     pub(crate) loads: u64,
     pub(crate) fills_refused: u64,
 }
 
 impl WriteTally {
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        stats.writes += self.writes;
         stats.conflicts += self.conflicts;
         stats.locks_taken += self.rare.locks_taken;
         stats.locks_refused += self.rare.locks_refused;
         stats.locks_lapsed += self.rare.locks_lapsed;
         stats.expired += self.rare.expired;
-        stats.evicted += self.rare.evicted;
-        stats.evicted_weight += self.rare.evicted_weight;
+        stats.evicted += self.evicted;
+        stats.evicted_weight += self.evicted_weight;
         stats.loads += self.rare.loads;
         stats.fills_refused += self.rare.fills_refused;
     }

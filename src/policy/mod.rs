@@ -165,6 +165,7 @@ impl Policy {
     }
 
     /// A key that is not there is about to be inserted. Asks the ghosts.
+    #[inline(always)]
     pub(crate) fn arrive(&mut self, hash: u64, entries: &impl Entries) -> Arrival {
         self.now = self.now.wrapping_add(1);
         let print = Print::of(hash);
@@ -257,6 +258,7 @@ impl Policy {
 
     /// The entry that arrived has been published at `place`. Weight 0 pins it: it is in no queue
     /// and never chosen.
+    #[inline(always)]
     pub(crate) fn settle(
         &mut self,
         arrival: Arrival,
@@ -290,6 +292,7 @@ impl Policy {
 
     /// Moves the target by what the ghosts said. `is_better`: the key would have been worth the
     /// place of the main queue's next victim.
+    #[cold]
     fn adapt(&mut self, arrival: &Arrival, is_better: bool) {
         let room = self.room();
         let near = |away: Option<u32>, limit| away.is_some_and(|away| u64::from(away) <= limit);
@@ -313,6 +316,7 @@ impl Policy {
 
     /// Moves the hand to the next victim of the main queue and looks whether it has been idle for
     /// clearly longer than `away`.
+    #[inline(never)]
     fn main_is_idle_for_longer(&mut self, away: u32, entries: &impl Entries) -> bool {
         let mut hunt = Hunt::new(None, self.entries());
         while let Some((slot, usage)) = self.main.front(entries) {

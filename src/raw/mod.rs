@@ -54,6 +54,6 @@ mod word;
 
 pub(crate) use limbo::{Cleared, DEFAULT_LIMIT, Limbo, Retired, Unlinked};
 pub(crate) use node::{BlankLock, LockState, Node, Standing, View, entry_bytes};
-pub(crate) use stripe::{BatchSize, Entries, Held, Search, Stripe};
+pub(crate) use stripe::{BatchSize, Entries, Held, Occupied, Search, Stripe};
 pub(crate) use table::At;
 pub(crate) use word::{ValueRef, from_bits, is_word, to_bits};

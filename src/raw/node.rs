@@ -128,6 +128,7 @@ pub(crate) fn entry_bytes<K, V>() -> usize {
 
 impl<K, V: 'static> Node<K, V> {
     /// A node that nobody sees yet; `prepare` completes it.
+    #[inline]
     pub(crate) fn boxed(hash: Low, key: K, value: V) -> Box<Self> {
         let body = if is_word::<V>() {
             let cells = [AtomicU64::new(to_bits(value)), AtomicU64::new(0)];
@@ -196,7 +197,7 @@ impl<K, V: 'static> Node<K, V> {
     #[inline(always)]
     fn value_at(&self, state: u64) -> ValueRef<'_, V> {
         if is_word::<V>() {
-            // Acquire, pairs with the Release store in `set_word` [O4]: a reader that sees a later
+            // Acquire, pairs with the Release store in `set_cell` [O4]: a reader that sees a later
             // write's value here also sees that `state` has moved, and starts again.
             ValueRef::word(self.cells()[(state & 1) as usize].load(Ordering::Acquire))
         } else {
@@ -320,13 +321,9 @@ impl<K, V: 'static> Node<K, V> {
             // deadline: between the two, the stripe lock must tell.
             self.set_times(IN_DOUBT);
         }
-        let parity = self.state.load(Ordering::Relaxed) & 1; // Relaxed: under the stripe lock
         match bits {
-            Some(bits) => {
-                self.set_word(parity ^ 1, bits);
-                self.set_state(stamp << 1 | (parity ^ 1));
-            }
-            None => self.set_state(stamp << 1 | parity),
+            Some(bits) => self.set_word(stamp, bits),
+            None => self.set_state(stamp << 1 | self.parity()),
         }
         if before != after {
             self.set_times(after);
@@ -334,10 +331,21 @@ impl<K, V: 'static> Node<K, V> {
         self.take_record(before)
     }
 
+    /// The same for an entry that has neither deadline nor lock and gets neither.
+    #[inline(always)]
+    pub(super) fn rewrite_timeless(&self, stamp: u64, bits: u64) {
+        debug_assert!(self.is_timeless());
+        self.set_word(stamp, bits);
+    }
+
+    /// Which cell holds the word value.
+    fn parity(&self) -> u64 {
+        self.state.load(Ordering::Relaxed) & 1 // Relaxed: under the stripe lock
+    }
+
     /// The bits of a word value, as the stripe lock holder sees them.
     pub(super) fn bits(&self) -> u64 {
-        let parity = self.state.load(Ordering::Relaxed) & 1; // Relaxed: under the stripe lock
-        self.cells()[parity as usize].load(Ordering::Relaxed) // Relaxed: likewise
+        self.cells()[self.parity() as usize].load(Ordering::Relaxed) // Relaxed: under the stripe lock
     }
 
     /// The value, as the stripe lock holder sees it.
@@ -370,7 +378,15 @@ impl<K, V: 'static> Node<K, V> {
         }
     }
 
-    fn set_word(&self, cell: u64, bits: u64) {
+    /// Changes the word and the stamp: fills the cell that `state` does not name, then moves `state`.
+    #[inline(always)]
+    fn set_word(&self, stamp: u64, bits: u64) {
+        let parity = self.parity();
+        self.set_cell(parity ^ 1, bits);
+        self.set_state(stamp << 1 | (parity ^ 1));
+    }
+
+    fn set_cell(&self, cell: u64, bits: u64) {
         // Release, pairs with the Acquire in `value_at` [O4]: it publishes every earlier store of
         // `state`, so a reader that meets this value under an older `state` notices. With Relaxed
         // a reader could pair the value two writes later with the stamp it read first.

@@ -40,22 +40,27 @@ struct Current<K, V> {
     count: Tally,
 }
 
-/// What writers touch, together on one cache line.
+/// What writers touch. In this order, so that an overwrite in place finds all it needs on one cache
+/// line, and who comes and goes on two.
+#[repr(C)]
 struct Writing<K, V, X> {
-    writer: Mutex<Writer<K, V, X>>,
     /// Written by lock holders only.
     len: Tally,
+    writer: Mutex<Writer<K, V, X>>,
 }
 
-/// What the stripe lock protects.
+/// What the stripe lock protects; the order as in [`Writing`].
+#[repr(C)]
 struct Writer<K, V, X> {
     stamps: StampSource,
-    /// Unlinked, waiting to be handed over.
-    retired: Option<Box<Batch<K, V>>>,
-    batch: BatchSize,
+    /// Whether so much was retired that whoever releases the lock takes it along.
+    is_due: bool,
     /// How many buckets lie between the entries and their homes, all together.
     displaced: usize,
+    /// Unlinked, waiting to be handed over.
+    retired: Option<Box<Batch<K, V>>>,
     extra: X,
+    batch: BatchSize,
 }
 
 // SAFETY: a stripe owns its nodes and hands out `&K` and `&V` to any thread, and any thread may
@@ -75,7 +80,9 @@ where
         let (buckets, count) = (Tally::default(), Tally::default());
         table.describe(&buckets, &count);
         let table = AtomicPtr::new(Box::into_raw(table));
-        let writer = Mutex::new(Writer { stamps, retired: None, batch, displaced: 0, extra });
+        let retired = None;
+        let writer = Writer { stamps, retired, batch, is_due: false, displaced: 0, extra };
+        let writer = Mutex::new(writer);
         Self {
             current: Padded(Current { table, buckets, count }),
             writing: Padded(Writing { writer, len: Tally::default() }),
@@ -210,6 +217,28 @@ where
     pub(crate) fn find(&self, hash: u64, mut is_key: impl FnMut(&K) -> bool) -> Option<At> {
         // SAFETY: [R2] the lock is held.
         unsafe { self.table().find(hash::low(hash), |node| is_key(node.key())) }.map(|(at, _)| at)
+    }
+
+    /// Finds the key's entry, for who means to look at it more than once. `is_key` as in
+    /// [`find`](Self::find).
+    #[inline(always)]
+    pub(crate) fn entry(
+        &mut self,
+        hash: u64,
+        mut is_key: impl FnMut(&K) -> bool,
+    ) -> Option<Occupied<'_, K, V, X>> {
+        // SAFETY: [R2] the lock is held.
+        let found = unsafe { self.table().find(hash::low(hash), |node| is_key(node.key())) };
+        let (_, node) = found?;
+        // SAFETY: [R2] the lock is held, and only this holder unlinks: not before the entry, which
+        // borrows from it exclusively, is gone.
+        let node = unsafe { &*node };
+        Some(Occupied { writer: &mut self.writer, node })
+    }
+
+    /// The stripe.
+    pub(crate) fn stripe(&self) -> &'s Stripe<K, V, X> {
+        self.stripe
     }
 
     /// Finds the place of the entry that was locked with `token`, without running user code.
@@ -388,6 +417,7 @@ where
     }
 
     /// Makes the key absent.
+    #[inline]
     pub(crate) fn unlink(&mut self, at: At) -> Unlinked<K, V> {
         // SAFETY: the lock is held.
         let (node, passed) = unsafe { self.table().unlink(at) };
@@ -400,7 +430,7 @@ where
     #[inline]
     pub(crate) fn retire(&mut self, node: Unlinked<K, V>, weight: u64) {
         let full = self.writer.batch.pieces;
-        self.retired().push_node(node, weight, full);
+        self.retire_with(|batch| batch.push_node(node, weight, full));
     }
 
     /// Locks the entry.
@@ -453,7 +483,7 @@ where
 
     /// Leaves a cleared table, whose nodes weigh `weight`, to be handed over.
     pub(crate) fn retire_all(&mut self, nodes: Cleared<K, V>, weight: u64) {
-        self.retired().push_cleared(nodes, weight);
+        self.retire_with(|batch| batch.push_cleared(nodes, weight));
     }
 
     /// The size of the next table: half as large again.
@@ -492,7 +522,7 @@ where
         let displaced = unsafe { fresh.fill_from(old, moves.as_mut()) };
         self.writer.displaced = displaced;
         let old = self.swap_table(fresh);
-        self.retired().push_table(old, Nodes::MovedOn, 0);
+        self.retire_with(|batch| batch.push_table(old, Nodes::MovedOn, 0));
         moves
     }
 
@@ -507,7 +537,7 @@ where
     /// Whether so much was retired that it should be handed over.
     #[inline(always)]
     pub(crate) fn has_batch(&self) -> bool {
-        self.writer.retired.as_ref().is_some_and(|batch| batch.is_due(self.writer.batch))
+        self.writer.is_due
     }
 
     /// Releases the lock. Gives back what was retired if enough has gathered; the caller passes it
@@ -536,17 +566,22 @@ where
     }
 
     fn take_retired(&mut self) -> Option<Retired<K, V>> {
+        self.writer.is_due = false;
         self.writer.retired.take().map(Retired::new)
     }
 
-    fn retired(&mut self) -> &mut Batch<K, V> {
-        self.writer.retired.get_or_insert_default()
+    #[inline]
+    fn retire_with(&mut self, push: impl FnOnce(&mut Batch<K, V>)) {
+        let Writer { retired, batch: size, is_due, .. } = &mut *self.writer;
+        let batch = retired.get_or_insert_default();
+        push(batch);
+        *is_due = batch.is_due(*size);
     }
 
     #[inline]
     fn retire_lock(&mut self, detached: Option<Detached>) {
         if let Some(detached) = detached {
-            self.retired().push_lock(detached);
+            self.retire_with(|batch| batch.push_lock(detached));
         }
     }
 }
@@ -562,6 +597,42 @@ impl<K, V, X> Deref for Held<'_, K, V, X> {
 impl<K, V, X> DerefMut for Held<'_, K, V, X> {
     fn deref_mut(&mut self) -> &mut X {
         &mut self.writer.extra
+    }
+}
+
+/// An entry of a stripe whose lock is held, found once and for all.
+pub(crate) struct Occupied<'h, K, V, X> {
+    writer: &'h mut Writer<K, V, X>,
+    node: &'h Node<K, V>,
+}
+
+impl<K, V: 'static, X> Occupied<'_, K, V, X> {
+    /// Whether the entry has neither deadline nor lock.
+    #[inline(always)]
+    pub(crate) fn is_timeless(&self) -> bool {
+        self.node.is_timeless()
+    }
+
+    /// Counts a use of the entry, which is about to be overwritten.
+    #[inline(always)]
+    pub(crate) fn touch(&self) {
+        self.node.usage().touch_beside_write();
+    }
+
+    #[inline(always)]
+    pub(crate) fn bits(&self) -> u64 {
+        assert!(is_word::<V>());
+        self.node.bits()
+    }
+
+    /// Gives the entry, which is timeless and stays so, a new word and the next stamp. Returns the
+    /// stamp.
+    #[inline(always)]
+    pub(crate) fn overwrite(self, bits: u64) -> u64 {
+        assert!(is_word::<V>());
+        let stamp = self.writer.stamps.next();
+        self.node.rewrite_timeless(stamp, bits);
+        stamp
     }
 }
 

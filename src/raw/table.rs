@@ -314,6 +314,7 @@ impl<K, V: 'static> Table<K, V> {
     /// # Safety
     ///
     /// The caller holds the stripe lock.
+    #[inline]
     pub(super) unsafe fn unlink(&self, at: At) -> (*mut Node<K, V>, usize) {
         let node = self.buckets[at.bucket()].unlink(at.slot());
         // SAFETY: the lock is held, so what was in the slot until now is alive [R2].

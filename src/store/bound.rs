@@ -192,14 +192,14 @@ where
     }
 
     /// Makes room for a new entry. The answer is for [`publish`](Self::publish).
-    #[inline]
+    #[inline(always)]
     pub(super) fn room_for_new(
         &self,
         held: &mut HeldStripe<'_, K, V>,
         hash: u64,
         weight: u32,
     ) -> Result<Option<Arrival>, Lack> {
-        if self.bound.is_none() {
+        if !self.is_bounded {
             return Ok(None);
         }
         self.secure_share(held, weight, weight)?;
@@ -208,8 +208,8 @@ where
         let residents = Residents::new(entries, &self.time);
         let arrival = policy.arrive(hash::low(hash).into(), &residents);
         let most = policy.capacity() - u64::from(weight);
-        if policy.used() > most {
-            self.evict_down_to(held, most, None);
+        if policy.used() > most && self.evict(held, None) && is_beyond(held, most) {
+            self.evict_down_to(held, most, None); // Who has gone was lighter than who comes.
         }
         Ok(Some(arrival))
     }
@@ -230,12 +230,15 @@ where
         self.secure_share(held, weight, more)?;
         let Some(policy) = &mut held.policy else { return Ok(()) };
         let most = policy.capacity() - u64::from(more);
-        self.evict_down_to(held, most, Some(at));
+        if policy.used() > most {
+            self.evict_down_to(held, most, Some(at));
+        }
         Ok(())
     }
 
     /// Sees to it that the stripe's share is `weight` or more; where nothing is evicted, that there
     /// are `more` of it to spare.
+    #[inline]
     fn secure_share(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -264,22 +267,24 @@ where
 
     /// Evicts until the stripe's entries weigh `most` or less, or nobody but `except` is left.
     fn evict_down_to(&self, held: &mut HeldStripe<'_, K, V>, most: u64, except: Option<At>) {
-        loop {
-            let (entries, upkeep) = held.split();
-            let Some(policy) = &mut upkeep.policy else { return };
-            if policy.used() <= most {
-                return;
-            }
-            let residents = Residents::new(entries, &self.time);
-            let Some(victim) = policy.victim(&residents, except.map(At::place)) else { return };
-            let at = At::from_place(victim.place);
-            if held.lock_state(at).is_some() {
-                held.waiters.turn_all(); // A hash is not known here, and this is rare.
-            }
-            held.tally.rare.evicted += 1;
-            held.tally.rare.evicted_weight += u64::from(victim.weight);
-            self.unlink(held, at, victim.weight, Cause::Evicted);
+        while is_beyond(held, most) && self.evict(held, except) {}
+    }
+
+    /// Evicts one entry, but not `except`. False if nobody else is left.
+    #[inline(always)]
+    fn evict(&self, held: &mut HeldStripe<'_, K, V>, except: Option<At>) -> bool {
+        let (entries, upkeep) = held.split();
+        let Some(policy) = &mut upkeep.policy else { return false };
+        let residents = Residents::new(entries, &self.time);
+        let Some(victim) = policy.victim(&residents, except.map(At::place)) else { return false };
+        let at = At::from_place(victim.place);
+        if held.waiters.are_there() && held.lock_state(at).is_some() {
+            held.waiters.turn_all(); // A hash is not known here, and this is rare.
         }
+        held.tally.evicted += 1;
+        held.tally.evicted_weight += u64::from(victim.weight);
+        self.unlink(held, at, victim.weight, Cause::Evicted);
+        true
     }
 
     /// Gives back what the stripe has beyond its share and does not need.
@@ -395,6 +400,12 @@ where
         self.limbo.set_limit(limbo_limit(max));
         Ok(())
     }
+}
+
+/// Whether the stripe's entries weigh more than `most`.
+#[inline]
+fn is_beyond<K, V>(held: &HeldStripe<'_, K, V>, most: u64) -> bool {
+    held.policy.as_ref().is_some_and(|policy| policy.used() > most)
 }
 
 /// How much may wait in limbo: an eighth of the bound.

@@ -7,12 +7,11 @@ use equivalent::Equivalent;
 use crate::counter::Counter;
 use crate::error::{CounterError, Refusal, WriteError};
 use crate::expiry::Expiry;
-use crate::hash;
-use crate::raw::{Node, from_bits, to_bits};
+use crate::raw::{from_bits, to_bits};
 use crate::stamp::Cas;
 
-use super::write::{Condition, NOTHING_CONSUMED, opens_lock};
-use super::{HeldStripe, Live, Now, Store, admit, is};
+use super::write::{Condition, Fresh, NOTHING_CONSUMED, opens_lock};
+use super::{Grip, HeldStripe, Live, Now, Store, admit, is};
 
 /// One step of a counter: the value after it, or nothing if the step is refused.
 pub(crate) type Step<V> = fn(V, V) -> Option<V>;
@@ -34,7 +33,32 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        self.locked(hash, |held, now| {
+        let mut grip = self.grip(hash)?;
+        // As in `put_plainly`: the commonest of these writes needs none of the rest.
+        let found = grip.held.entry(hash, is(key));
+        if let Some(entry) = found.filter(|entry| entry.is_timeless() && self.keeps_timeless()) {
+            let value = step(from_bits(entry.bits()), delta).ok_or(CounterError::OutOfRange)?;
+            let cas = self.overwrite_timeless(entry, to_bits(value));
+            self.leave(grip);
+            return Ok((value, cas));
+        }
+        self.count_held(grip, hash, key, step, delta)
+    }
+
+    /// Goes on with [`count`](Self::count) under a lock that was taken already.
+    #[inline(never)]
+    fn count_held<'s, Q>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        hash: u64,
+        key: &Q,
+        step: Step<V>,
+        delta: V,
+    ) -> Result<(V, Cas), CounterError>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.locked_by(grip, |held, now| {
             let entry = self.live(held, hash, is(key), now).ok_or(CounterError::Absent)?;
             self.step(held, hash, &entry, step, delta, now)?.ok_or(CounterError::OutOfRange)
         })
@@ -54,10 +78,12 @@ where
         let expiry = self.expiry_of(expiry, &key, &initial);
         let too_heavy = self.too_heavy(weight);
         let hash = self.hash(&key);
-        let mut key = Some(key); // outside the lock, where it is dropped if it is not used
+        // Outside the lock, where it is dropped if it is not used.
+        let mut fresh = Some(Fresh::Word(Some(key), to_bits(initial)));
         let outcome = self.with_share(hash, || {
             self.locked(hash, |held, now| {
-                let entry = self.live(held, hash, |candidate| Some(candidate) == key.as_ref(), now);
+                let key = fresh.as_ref().and_then(Fresh::key);
+                let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
                 if let Some(entry) = entry {
                     let counted = self.step(held, hash, &entry, step, delta, now)?;
                     return Ok(Ok(counted.expect("a step without bounds is carried out")));
@@ -66,19 +92,14 @@ where
                     return Err(refusal);
                 }
                 let ends = self.ends(expiry, None, now);
-                let arrival = match self.room_for_new(held, hash, weight) {
-                    Ok(arrival) => arrival,
-                    Err(lack) => return Ok(Err(lack)),
-                };
-                let stamp = held.next_stamp();
-                let key = key.take().expect("the key is used once");
-                let node = Node::boxed(hash::low(hash), key, initial);
-                self.publish(held, node, (arrival, weight), stamp, ends);
-                held.count(&Ok(()));
-                Ok(Ok((initial, Cas::issued(stamp))))
+                let stored = self.store_new(held, hash, ends, (&mut fresh, weight));
+                Ok(stored.map(|cas| (initial, cas)))
             })
         });
-        outcome.map_err(|refusal| WriteError::new(refusal, key.expect(NOTHING_CONSUMED)))
+        outcome.map_err(|refusal| {
+            let key = fresh.and_then(|fresh| fresh.into_parts().0);
+            WriteError::new(refusal, key.expect(NOTHING_CONSUMED))
+        })
     }
 
     /// Carries out a step if the entry is not locked; `None` if it would leave its range.

@@ -18,7 +18,7 @@ use crate::time::Tick;
 use super::{HeldStripe, Live, Now, Store};
 
 /// When an entry must go at the latest, and the deadline that readers see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) latest: Option<Tick>,
     pub(super) shown: Option<Tick>,
@@ -96,6 +96,12 @@ where
             return Ends { latest, shown: latest };
         }
         Ends { latest, shown: self.shown(latest, now) }
+    }
+
+    /// Whether an entry without a deadline that keeps its deadline still has none.
+    #[inline]
+    pub(super) fn keeps_timeless(&self) -> bool {
+        self.settings.time_to_idle.is_none()
     }
 
     /// When the entry must go at the latest.

@@ -35,7 +35,7 @@ use crate::error::{Reentrant, Refusal};
 use crate::expiry::Expiry;
 use crate::hash;
 use crate::policy::{Arrival, Policy};
-use crate::raw::{At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
+use crate::raw::{self, At, BatchSize, DEFAULT_LIMIT, Held, Limbo, LockState, Node, Stripe};
 use crate::removal::Cause;
 use crate::stamp::{Cas, StampSource};
 use crate::stats::{ReadTally, Stats, WriteTally};
@@ -43,6 +43,7 @@ use crate::sync::{MODELLED, Mutex};
 use crate::time::{Tick, TimeSource};
 use crate::wheel::Wheel;
 
+use crate::raw::is_word;
 pub(crate) use crate::raw::{ValueRef, entry_bytes};
 pub(crate) use bound::{Bound, Weigher};
 use bound::{Residents, limbo_limit};
@@ -106,24 +107,30 @@ const BATCH: usize = if MODELLED { 1 } else { 32 };
 /// The same in a bounded cache, unless its bound says less.
 const BOUNDED_BATCH: usize = if MODELLED { 1 } else { 64 };
 
-/// What a stripe keeps beside its table, under the same lock.
+/// What a stripe keeps beside its table, under the same lock. In this order, so that what every write
+/// touches lies at the front, next to the lock.
+#[repr(C)]
 pub(crate) struct Upkeep<K, V> {
-    index: usize,
-    tally: WriteTally,
-    waiters: Waiters,
+    /// Writes that took effect.
+    writes: u64,
     /// Who is evicted, if the cache is bounded.
     policy: Option<Box<Policy>>,
-    /// Who has expired.
-    wheel: Wheel,
-    latest: Latest,
-    outbox: Outbox<K, V>,
+    waiters: Waiters,
     /// Who is too late to fill.
     fills: Fills<V>,
+    /// Who has expired.
+    wheel: Wheel,
+    tally: WriteTally,
+    index: usize,
+    latest: Latest,
+    outbox: Outbox<K, V>,
 }
 
 type StripeOf<K, V> = Stripe<K, V, Upkeep<K, V>>;
 
 type HeldStripe<'s, K, V> = Held<'s, K, V, Upkeep<K, V>>;
+
+type Occupied<'h, K, V> = raw::Occupied<'h, K, V, Upkeep<K, V>>;
 
 pub(crate) struct Store<K, V, S> {
     stripes: Box<[StripeOf<K, V>]>,
@@ -132,6 +139,8 @@ pub(crate) struct Store<K, V, S> {
     is_bounded: bool,
     /// Whether neither weight nor life depends on keys and values.
     is_plain: bool,
+    /// Whether moreover values are written in place and live for ever unless their writer says so.
+    overwrites_plainly: bool,
     hasher: S,
     time: TimeSource,
     settings: Settings,
@@ -172,6 +181,18 @@ impl Live {
     }
 }
 
+/// A stripe lock that has just been taken. Dropping it releases the lock and does no more, so whoever
+/// has retired something, or has somebody to wake, goes on in a [`Scope`].
+struct Grip<'s, K, V>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    // In this order: the mark of a lock holder goes after the lock.
+    held: HeldStripe<'s, K, V>,
+    entered: reentry::Entered,
+}
+
 /// A stretch of code under a stripe lock. When it ends, by a panic of user code as well, the lock
 /// is released first and then everything is done that must not happen under it.
 struct Scope<'s, K, V, S>
@@ -180,7 +201,6 @@ where
     V: Send + Sync + 'static,
 {
     store: &'s Store<K, V, S>,
-    stripe: &'s StripeOf<K, V>,
     held: Option<HeldStripe<'s, K, V>>,
     entered: Option<reentry::Entered>,
 }
@@ -204,7 +224,8 @@ where
     #[inline(always)]
     fn leave(&mut self) {
         let Some(held) = self.held.take() else { return };
-        if held.is_leaving() || held.has_batch() {
+        let tells = self.store.listener.is_some() && held.outbox.is_filled();
+        if held.waiters.are_there() || held.has_batch() || tells {
             return self.let_go(held);
         }
         drop(held);
@@ -214,12 +235,13 @@ where
     #[cold]
     #[inline(never)]
     fn let_go(&mut self, mut held: HeldStripe<'_, K, V>) {
+        let stripe = held.stripe();
         let leaving = held.waiters.take_leaving();
         let gone = held.outbox.leaving();
         let retired = held.release();
         self.entered = None;
         if let Some(gone) = gone {
-            self.store.tell(self.stripe, gone);
+            self.store.tell(stripe, gone);
         }
         if let Some(retired) = retired {
             self.store.limbo.take(retired);
@@ -266,11 +288,14 @@ where
             let upkeep = Upkeep::new(index, bound.as_ref());
             Stripe::new(share, StampSource::new(index, count, seed), batch, upkeep)
         });
+        let is_plain = expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted);
+        let in_place = writes_in_place::<V>(listener.is_some());
         Self {
             stripes: stripes.collect(),
             stripe_bits,
             is_bounded: bound.is_some(),
-            is_plain: expiry_policy.is_none() && !bound.as_ref().is_some_and(Bound::is_weighted),
+            is_plain,
+            overwrites_plainly: is_plain && in_place && settings.is_without_end(),
             hasher,
             time,
             settings,
@@ -321,9 +346,18 @@ where
         hash: u64,
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let stripe = self.stripe(hash);
-        stripe.prefetch(hash);
-        self.locked_stripe(stripe, |held, now| {
+        let grip = self.grip(hash)?;
+        self.locked_by(grip, act)
+    }
+
+    /// The same for a lock that has been taken already.
+    #[inline(always)]
+    fn locked_by<'s, R>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> R {
+        self.within(grip, |held, now| {
             let done = act(held, now);
             if held.has_chores(now) {
                 self.do_chores(held, now);
@@ -340,15 +374,62 @@ where
         act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let entered = reentry::enter()?;
+        self.within(Grip { held: stripe.hold(), entered }, act)
+    }
+
+    /// Takes the lock of the stripe that `hash` belongs to.
+    #[inline(always)]
+    fn grip(&self, hash: u64) -> Result<Grip<'_, K, V>, Reentrant> {
+        let stripe = self.stripe(hash);
+        stripe.prefetch(hash);
+        let entered = reentry::enter()?;
+        Ok(Grip { held: stripe.hold(), entered })
+    }
+
+    #[inline(always)]
+    fn within<'s, R>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> R,
+    ) -> R {
         let mut now = Now { time: &self.time, sampled: None };
-        let held = Some(stripe.hold());
-        let mut scope = Scope { store: self, stripe, held, entered: Some(entered) };
+        let Grip { held, entered } = grip;
+        let mut scope = Scope { store: self, held: Some(held), entered: Some(entered) };
         let held = scope.held.as_mut().expect("held until the scope ends");
         let done = act(held, &mut now);
         // A drop would do the same, but by a call.
         scope.leave();
         mem::forget(scope);
         done
+    }
+
+    /// Gives a timeless entry a new word: one that has neither deadline nor lock, and gets none.
+    /// Nothing else depends on such a write, so that afterwards nothing but [`leave`](Self::leave)
+    /// is to be done.
+    #[inline(always)]
+    fn overwrite_timeless(&self, entry: Occupied<'_, K, V>, bits: u64) -> Cas {
+        debug_assert!(entry.is_timeless());
+        if self.is_bounded {
+            entry.touch();
+        }
+        Cas::issued(entry.overwrite(bits))
+    }
+
+    /// Lets go of a lock under which an entry was overwritten in place. Nobody waits for that, and
+    /// nothing was retired.
+    #[inline(always)]
+    fn leave(&self, mut grip: Grip<'_, K, V>) {
+        grip.held.count(&Ok(()));
+        if grip.held.is_chore_turn() {
+            return self.leave_with_chores(grip);
+        }
+        debug_assert!(!grip.held.has_batch() && !grip.held.outbox.is_leaving());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_with_chores(&self, grip: Grip<'_, K, V>) {
+        self.locked_by(grip, |_, _| ());
     }
 
     /// Finds the key's entry and makes real what time has done to it: an expired entry is
@@ -438,7 +519,7 @@ where
     }
 
     fn clear_stripe(&self, held: &mut HeldStripe<'_, K, V>, entries: u64) {
-        held.tally.writes += entries;
+        held.writes += entries;
         self.raise_all_floors(held);
         held.waiters.turn_all();
         held.wheel.clear();
@@ -458,7 +539,7 @@ where
     }
 
     /// Publishes a node whose key is absent; [`room_for_new`](Self::room_for_new) came before.
-    #[inline]
+    #[inline(always)]
     fn publish(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -511,6 +592,7 @@ where
     }
 
     /// Unlinks the entry at `at`, which the policy has forgotten.
+    #[inline(always)]
     fn unlink(&self, held: &mut HeldStripe<'_, K, V>, at: At, weight: u32, cause: Cause) {
         if held.fills.is_armed() {
             self.raise_floor_of(held, at, cause);
@@ -605,6 +687,7 @@ where
                 stats.entries += entries;
                 stats.weight += held.policy.as_ref().map_or(entries, |policy| policy.used());
                 stats.ghost_hits += held.policy.as_ref().map_or(0, |policy| policy.ghost_hits());
+                stats.writes += held.writes;
                 held.tally.add_to(&mut stats);
                 let (table, nodes) = held.bytes();
                 stats.entry_bytes += nodes as u64;
@@ -669,14 +752,15 @@ impl<K, V> Upkeep<K, V> {
     fn new(index: usize, bound: Option<&Bound<K, V>>) -> Self {
         let policy = bound.map(|bound| Policy::new(bound.share(index), bound.is_weighted()));
         Self {
-            index,
-            tally: WriteTally::default(),
-            waiters: Waiters::default(),
+            writes: 0,
             policy: policy.map(Box::new),
+            waiters: Waiters::default(),
+            fills: Fills::default(),
             wheel: Wheel::new(),
+            tally: WriteTally::default(),
+            index,
             latest: Latest::default(),
             outbox: Outbox::default(),
-            fills: Fills::default(),
         }
     }
 
@@ -686,14 +770,14 @@ impl<K, V> Upkeep<K, V> {
     fn has_chores(&self, now: &Now<'_>) -> bool {
         match now.sampled {
             Some(now) => self.wheel.is_due(now),
-            None => self.tally.writes % CHORE_EVERY == 0 && !self.wheel.is_empty(),
+            None => self.is_chore_turn(),
         }
     }
 
-    /// Whether somebody is to be woken or told after the lock is released.
+    /// The same for a writer that has not read the clock.
     #[inline(always)]
-    fn is_leaving(&self) -> bool {
-        self.waiters.are_there() || self.outbox.is_filled()
+    fn is_chore_turn(&self) -> bool {
+        self.writes % CHORE_EVERY == 0 && !self.wheel.is_empty()
     }
 
     /// Whether anything here depends on where entries lie in the table.
@@ -716,6 +800,7 @@ impl<K, V> Upkeep<K, V> {
     }
 
     /// The entry at `at` is leaving.
+    #[inline]
     fn forget_deadlines(&mut self, at: At) {
         self.wheel.cancel(at.place());
         self.latest.set(at.place(), None);
@@ -734,7 +819,7 @@ impl<K, V> Upkeep<K, V> {
     #[inline]
     fn count<T>(&mut self, outcome: &Result<T, Refusal>) {
         match outcome {
-            Ok(_) => self.tally.writes += 1,
+            Ok(_) => self.writes += 1,
             Err(Refusal::Locked { .. }) => self.tally.rare.locks_refused += 1,
             Err(Refusal::Exists { .. } | Refusal::Changed { .. }) => self.tally.conflicts += 1,
             Err(Refusal::Invalidated | Refusal::Fenced { .. }) => {
@@ -749,6 +834,13 @@ impl<K, V> Upkeep<K, V> {
             ) => {}
         }
     }
+}
+
+/// Whether values are written into their entries' own nodes. A listener must see the old value, which
+/// then needs to stay where it is.
+#[inline]
+fn writes_in_place<V: 'static>(has_listener: bool) -> bool {
+    is_word::<V>() && !has_listener
 }
 
 /// How a borrowed form of a key finds the key.

@@ -53,6 +53,11 @@ impl<K, V> Outbox<K, V> {
         !self.gone.is_empty()
     }
 
+    /// Whether whoever leaves the lock has something to tell.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_filled() && !self.telling
+    }
+
     /// As [`take`](Self::take), for whoever leaves the lock.
     pub(super) fn leaving(&mut self) -> Option<VecDeque<Gone<K, V>>> {
         if self.is_filled() { self.take(false) } else { None }
@@ -65,7 +70,7 @@ where
     V: Send + Sync + 'static,
 {
     /// What has just been unlinked goes to the listener first, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn see_off(
         &self,
         held: &mut HeldStripe<'_, K, V>,

@@ -8,7 +8,7 @@ use crate::epoch;
 use crate::error::{Refusal, WriteError};
 use crate::expiry::Expiry;
 use crate::hash;
-use crate::raw::{At, Node, Standing, from_bits, is_word, to_bits};
+use crate::raw::{At, Node, Standing, from_bits, to_bits};
 use crate::removal::Cause;
 use crate::stamp::Cas;
 use crate::sync::yield_now;
@@ -18,7 +18,7 @@ use crate::update::{Update, Updated};
 use super::bound::Lack;
 use super::fills::Since;
 use super::idle::Ends;
-use super::{HeldStripe, Live, Now, Store, admit, is};
+use super::{Grip, HeldStripe, Live, Now, Store, admit, is, writes_in_place};
 
 /// What must hold of an entry for a write to take place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Condition {
 }
 
 /// A key and a value on their way into the table.
-enum Fresh<K, V> {
+pub(super) enum Fresh<K, V> {
     /// The bits of a word, which is usually written in place: its node is made only when it turns
     /// out that the key is new, and the key given back or dropped otherwise.
     Word(Option<K>, u64),
@@ -53,6 +53,7 @@ enum Fresh<K, V> {
 }
 
 impl<K, V: 'static> Fresh<K, V> {
+    #[inline]
     fn new(hash: u64, key: K, value: V, in_place: bool) -> Self {
         if in_place {
             Self::Word(Some(key), to_bits(value))
@@ -61,14 +62,14 @@ impl<K, V: 'static> Fresh<K, V> {
         }
     }
 
-    fn key(&self) -> Option<&K> {
+    pub(super) fn key(&self) -> Option<&K> {
         match self {
             Self::Word(key, _) => key.as_ref(),
             Self::Node(node) => Some(node.key()),
         }
     }
 
-    fn into_parts(self) -> (Option<K>, V) {
+    pub(super) fn into_parts(self) -> (Option<K>, V) {
         match self {
             Self::Word(key, bits) => (key, from_bits(bits)),
             Self::Node(node) => {
@@ -76,6 +77,32 @@ impl<K, V: 'static> Fresh<K, V> {
                 (Some(key), value)
             }
         }
+    }
+}
+
+/// On what terms a value is stored.
+struct Terms {
+    condition: Condition,
+    expiry: Expiry,
+    weight: u32,
+}
+
+/// How far a write has come that goes on.
+enum Begun<'s, K, V>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// It has the lock, and has modified nothing yet.
+    Held(Grip<'s, K, V>),
+    /// It needs more room than the stripe has, and has let go of the lock.
+    Lacking(Lack),
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        let (condition, expiry) = (Condition::Always, Expiry::Default);
+        Self { condition, expiry, weight: 1 }
     }
 }
 
@@ -88,16 +115,76 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Whether a value is written into the entry's own node. A listener must see the old value,
-    /// which then needs to stay where it is.
     #[inline]
     fn writes_in_place(&self) -> bool {
-        is_word::<V>() && self.listener.is_none()
+        writes_in_place::<V>(self.listener.is_some())
     }
 
     /// Stores under `condition`. What was refused comes back.
     #[inline]
     pub(crate) fn put(
+        &self,
+        key: K,
+        value: V,
+        condition: Condition,
+        expiry: Expiry,
+    ) -> Result<Cas, WriteError<(K, V)>> {
+        let is_plain = matches!((condition, expiry), (Condition::Always, Expiry::Default));
+        if is_plain && self.overwrites_plainly {
+            self.put_plainly(key, value)
+        } else {
+            self.put_by_rules(key, value, condition, expiry)
+        }
+    }
+
+    /// The shortest of all writes, and the commonest: a word into an entry that is there, that has
+    /// neither deadline nor lock and gets none. Whatever else it finds goes on in
+    /// [`put_held`](Self::put_held), under the same lock.
+    #[inline]
+    fn put_plainly(&self, key: K, value: V) -> Result<Cas, WriteError<(K, V)>> {
+        let hash = self.hash(&key);
+        let mut grip = match self.grip(hash) {
+            Ok(grip) => grip,
+            Err(reentrant) => return Err(WriteError::new(reentrant.into(), (key, value))),
+        };
+        let bits = to_bits(value);
+        match grip.held.entry(hash, |candidate| *candidate == key) {
+            Some(entry) if entry.is_timeless() => {
+                let cas = self.overwrite_timeless(entry, bits);
+                self.leave(grip);
+                Ok(cas)
+            }
+            Some(_) => {
+                let fresh = Fresh::Word(Some(key), bits);
+                self.put_held(Begun::Held(grip), hash, fresh, Terms::default())
+            }
+            None => self.put_new_plainly(grip, hash, key, bits),
+        }
+    }
+
+    /// The same where the key is absent.
+    #[inline(never)]
+    fn put_new_plainly<'s>(
+        &'s self,
+        grip: Grip<'s, K, V>,
+        hash: u64,
+        key: K,
+        bits: u64,
+    ) -> Result<Cas, WriteError<(K, V)>> {
+        let mut fresh = Some(Fresh::Word(Some(key), bits));
+        let stored = self.locked_by(grip, |held, _| {
+            self.store_new_here(held, hash, Ends::default(), (&mut fresh, 1))
+        });
+        match (stored, fresh) {
+            (Err(lack), Some(fresh)) => {
+                self.put_held(Begun::Lacking(lack), hash, fresh, Terms::default())
+            }
+            (stored, _) => Ok(stored.unwrap_or_else(|_| unreachable!("{NOTHING_CONSUMED}"))),
+        }
+    }
+
+    #[inline(never)]
+    fn put_by_rules(
         &self,
         key: K,
         value: V,
@@ -111,9 +198,48 @@ where
         let hash = self.hash(&key);
         // Outside the lock, so that what is left of it, refused or panicked over, is dropped after
         // the lock is released.
-        let mut fresh = Some(Fresh::new(hash, key, value, self.writes_in_place()));
-        let outcome = self.with_share(hash, || {
-            self.locked(hash, |held, now| {
+        let fresh = Fresh::new(hash, key, value, self.writes_in_place());
+        match self.grip(hash) {
+            Ok(grip) => {
+                let terms = Terms { condition, expiry, weight };
+                self.put_held_here(Begun::Held(grip), hash, fresh, terms)
+            }
+            Err(reentrant) => {
+                let (key, value) = fresh.into_parts();
+                Err(WriteError::new(reentrant.into(), (key.expect(NOTHING_CONSUMED), value)))
+            }
+        }
+    }
+
+    /// Goes on with a [`put`](Self::put) that has begun.
+    #[inline(never)]
+    fn put_held<'s>(
+        &'s self,
+        begun: Begun<'s, K, V>,
+        hash: u64,
+        fresh: Fresh<K, V>,
+        terms: Terms,
+    ) -> Result<Cas, WriteError<(K, V)>> {
+        self.put_held_here(begun, hash, fresh, terms)
+    }
+
+    #[inline(always)]
+    fn put_held_here<'s>(
+        &'s self,
+        begun: Begun<'s, K, V>,
+        hash: u64,
+        fresh: Fresh<K, V>,
+        terms: Terms,
+    ) -> Result<Cas, WriteError<(K, V)>> {
+        let Terms { condition, expiry, weight } = terms;
+        let mut fresh = Some(fresh);
+        let (mut grip, lack) = match begun {
+            Begun::Held(grip) => (Some(grip), None),
+            Begun::Lacking(lack) => (None, Some(lack)),
+        };
+        let outcome = self.with_more_share(hash, lack, || {
+            let grip = grip.take().map_or_else(|| self.grip(hash), Ok)?;
+            self.locked_by(grip, |held, now| {
                 let key = fresh.as_ref().and_then(Fresh::key);
                 let entry = self.live(held, hash, |candidate| Some(candidate) == key, now);
                 self.admit_counted(held, entry.as_ref(), condition, now)?;
@@ -131,22 +257,34 @@ where
     pub(super) fn with_share<T>(
         &self,
         hash: u64,
+        write: impl FnMut() -> Result<Result<T, Lack>, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.with_more_share(hash, None, write)
+    }
+
+    /// The same where the share has proved too small already, if it has.
+    #[inline]
+    fn with_more_share<T>(
+        &self,
+        hash: u64,
+        mut lack: Option<Lack>,
         mut write: impl FnMut() -> Result<Result<T, Lack>, Refusal>,
     ) -> Result<T, Refusal> {
         let mut alone = None;
         loop {
+            if let Some(lack) = lack {
+                alone = alone.or_else(|| self.move_room_alone());
+                self.enlarge_share(hash, &lack)?;
+            }
             match write()? {
                 Ok(done) => return Ok(done),
-                Err(lack) => {
-                    alone = alone.or_else(|| self.move_room_alone());
-                    self.enlarge_share(hash, &lack)?;
-                }
+                Err(more) => lack = Some(more),
             }
         }
     }
 
     /// As [`admit`]; counts a refusal.
-    #[inline]
+    #[inline(always)]
     fn admit_counted(
         &self,
         held: &mut HeldStripe<'_, K, V>,
@@ -253,18 +391,7 @@ where
     ) -> Result<Cas, Lack> {
         let ends = self.ends(expiry, entry, now);
         let Some(entry) = entry else {
-            let arrival = self.room_for_new(held, hash, weight)?;
-            let stamp = held.next_stamp();
-            let node = match fresh.take() {
-                Some(Fresh::Node(node)) => node,
-                Some(Fresh::Word(Some(key), bits)) => {
-                    Node::boxed(hash::low(hash), key, from_bits(bits))
-                }
-                _ => unreachable!("a write that creates has its key"),
-            };
-            self.publish(held, node, (arrival, weight), stamp, ends);
-            held.count(&Ok(()));
-            return Ok(Cas::issued(stamp));
+            return self.store_new(held, hash, ends, (fresh, weight));
         };
         self.room_for_change(held, entry.at, weight)?;
         let stamp = held.next_stamp();
@@ -277,6 +404,40 @@ where
             let old_weight = self.settle_change(held, entry, weight, ends);
             self.see_off(held, old, old_weight, Cause::Replaced);
         }
+        held.count(&Ok(()));
+        Ok(Cas::issued(stamp))
+    }
+
+    /// The same where the key is absent.
+    #[inline(never)]
+    pub(super) fn store_new(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        ends: Ends,
+        new: (&mut Option<Fresh<K, V>>, u32),
+    ) -> Result<Cas, Lack> {
+        self.store_new_here(held, hash, ends, new)
+    }
+
+    #[inline(always)]
+    fn store_new_here(
+        &self,
+        held: &mut HeldStripe<'_, K, V>,
+        hash: u64,
+        ends: Ends,
+        (fresh, weight): (&mut Option<Fresh<K, V>>, u32),
+    ) -> Result<Cas, Lack> {
+        let arrival = self.room_for_new(held, hash, weight)?;
+        let stamp = held.next_stamp();
+        let node = match fresh.take() {
+            Some(Fresh::Node(node)) => node,
+            Some(Fresh::Word(Some(key), bits)) => {
+                Node::boxed(hash::low(hash), key, from_bits(bits))
+            }
+            _ => unreachable!("a write that creates has its key"),
+        };
+        self.publish(held, node, (arrival, weight), stamp, ends);
         held.count(&Ok(()));
         Ok(Cas::issued(stamp))
     }

@@ -99,6 +99,10 @@ models! {
         | [Get(A), Get(A)] | [Tick(20)] | [InsertUntil(A, 2, 40)];
     word_swap_against_swap: [Word, Insert(A, 1)]
         | [Cas(A, Seen::Stage, 2)] | [Cas(A, Seen::Stage, 3)] | [Get(A)];
+    word_write_against_lock: [Word, Insert(A, 1)]
+        | [Lock(A), Cas(A, Seen::Token, 2)] | [Insert(A, 3), Insert(A, 4)] | [Get(A)];
+    word_write_against_expiry: [Word, InsertUntil(A, 1, 10)]
+        | [Insert(A, 2), Insert(A, 3)] | [Tick(20)] | [Get(A), Get(A)];
     word_lock_and_write: [Word, Insert(A, 1)]
         | [Lock(A), Cas(A, Seen::Token, 2)] | [Get(A), Get(A)] | [Tick(20)];
 

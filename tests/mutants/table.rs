@@ -91,20 +91,20 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "state before cell",
         file: "raw/node.rs",
-        find: "                self.set_word(parity ^ 1, bits);
-                self.set_state(stamp << 1 | (parity ^ 1));",
-        replace: "                self.set_state(stamp << 1 | (parity ^ 1));
-                self.set_word(parity ^ 1, bits);",
+        find: "        self.set_cell(parity ^ 1, bits);
+        self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "        self.set_state(stamp << 1 | (parity ^ 1));
+        self.set_cell(parity ^ 1, bits);",
         model: "two_steps_against_reads",
         bound: 2,
     },
     Mutant {
         name: "the live cell overwritten",
         file: "raw/node.rs",
-        find: "                self.set_word(parity ^ 1, bits);
-                self.set_state(stamp << 1 | (parity ^ 1));",
-        replace: "                self.set_word(parity, bits);
-                self.set_state(stamp << 1 | parity);",
+        find: "        self.set_cell(parity ^ 1, bits);
+        self.set_state(stamp << 1 | (parity ^ 1));",
+        replace: "        self.set_cell(parity, bits);
+        self.set_state(stamp << 1 | parity);",
         model: "two_steps_against_reads",
         bound: 2,
     },
@@ -199,41 +199,33 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bound: 2,
     },
     Mutant {
+        name: "the shortest write overlooks the lock",
+        file: "store/write.rs",
+        find: "Some(entry) if entry.is_timeless() => {",
+        replace: "Some(entry) => {",
+        model: "word_write_against_lock",
+        bound: 2,
+    },
+    Mutant {
+        name: "a counter that moves overlooks the lock",
+        file: "store/counter.rs",
+        find: "found.filter(|entry| entry.is_timeless() && self.keeps_timeless())",
+        replace: "found.filter(|_| self.keeps_timeless())",
+        model: "lapse_against_step",
+        bound: 2,
+    },
+    Mutant {
         name: "clock sampled before the stripe lock",
         file: "store/mod.rs",
         // Chores would remove the expired entry before anybody can revive it.
-        find: "            if held.has_chores(now) {
-                self.do_chores(held, now);
-            }
-            done
-        })
-    }
-
-    /// The same without chores, for those who only look.
-    #[inline(always)]
-    fn locked_stripe<'s, R, E: From<Reentrant>>(
-        &'s self,
-        stripe: &'s StripeOf<K, V>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let entered = reentry::enter()?;
-        let mut now = Now { time: &self.time, sampled: None };",
-        replace: "            if false {
-                self.do_chores(held, now);
-            }
-            done
-        })
-    }
-
-    /// The same without chores, for those who only look.
-    #[inline(always)]
-    fn locked_stripe<'s, R, E: From<Reentrant>>(
-        &'s self,
-        stripe: &'s StripeOf<K, V>,
-        act: impl FnOnce(&mut HeldStripe<'s, K, V>, &mut Now<'_>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let entered = reentry::enter()?;
-        let mut now = Now { time: &self.time, sampled: Some(self.time.now()) };",
+        find: "        let grip = self.grip(hash)?;
+        self.locked_by(grip, act)",
+        replace: "        let early = self.time.now();
+        let grip = self.grip(hash)?;
+        self.within(grip, |held, now| {
+            now.sampled = Some(early);
+            act(held, now)
+        })",
         model: "late_touch_against_write_that_expired",
         bound: 3,
     },
@@ -267,7 +259,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "old table dropped at once",
         file: "raw/stripe.rs",
-        find: "self.retired().push_table(old, Nodes::MovedOn, 0);",
+        find: "self.retire_with(|batch| batch.push_table(old, Nodes::MovedOn, 0));",
         replace: "// SAFETY: none, this is the fault.
         drop(unsafe { Box::from_raw(old) });",
         model: "growth_and_write_against_reads",
