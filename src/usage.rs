@@ -8,7 +8,7 @@
 use crate::sync::{AtomicU8, AtomicU16, Ordering};
 
 /// Uses beyond this many are not counted.
-pub(crate) const MOST_USES: u8 = 3;
+pub(crate) const MOST_USES: u8 = 4;
 
 /// The bits of a mark.
 const MARK: u16 = (1 << 14) - 1;
@@ -132,19 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uses_are_counted_up_to_three() {
+    fn uses_are_counted_up_to_four() {
         let usage = Usage::new();
-        let seen = [0; 5].map(|_| {
+        let seen = [0; 6].map(|_| {
             usage.touch();
             usage.uses()
         });
-        assert_eq!(seen, [1, 2, 3, 3, 3]);
+        assert_eq!(seen, [1, 2, 3, 4, 4, 4]);
         usage.set_uses(0);
-        let seen = [0; 5].map(|_| {
+        let seen = [0; 6].map(|_| {
             usage.touch_beside_write();
             usage.uses()
         });
-        assert_eq!(seen, [1, 2, 3, 3, 3]);
+        assert_eq!(seen, [1, 2, 3, 4, 4, 4]);
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //!            ┌──────────────────▶ back ─┐
 //!  newcomer  │                          │ main queue: CLOCK. The hand takes one use from whoever
 //!  ──▶ small queue: FIFO      ┌▶ front ◀┘ is in front and sends it to the back
-//!            │                │   │
-//!            │ not used       │   │ no use left
-//!            ▼                │   ▼
-//!     ghosts of small ────────┘  ghosts of main
+//!            │                │   │  ▲
+//!            │ not used       │   │  └─────────────┐
+//!            ▼                │   ▼ no use left    │ every other
+//!     ghosts of small ────────┘  ghosts of main ───┘
 //!              comes back soon enough
 //! ```
 //!
@@ -17,6 +17,9 @@
 //!   access.
 //! * Who leaves is remembered as a ghost. A key that comes back goes straight to the main queue if
 //!   it was away for a shorter time than the main queue's next victim has been idle for.
+//! * Of the keys that come back to the main queue soon, every other one is let in, without further
+//!   question: it has been worth its place before. If all of them were, then in a loop over more than
+//!   there is room for each would push out the next. The others go on trial again.
 //! * The weight the small queue should have, its target, follows the ghosts: a key that a slightly
 //!   larger small queue would have kept raises it, one that a slightly larger main queue would have
 //!   kept lowers it. What the small queue gains the main queue loses, so that only a key that was
@@ -37,31 +40,33 @@ mod ring;
 mod tests;
 mod weights;
 
-use crate::usage::{Queue, Usage};
+use crate::usage::{MOST_USES, Queue, Usage};
 
 use ghost::{Ghosts, Print};
 use hunt::Hunt;
 use ring::{Ring, Slot};
 use weights::Weights;
 
-// Shares are in parts of 128. The hit ratio depends little on most of them. The exception is
-// `NEAR_SMALL` against `NEAR_MAIN`: with less of the one or more of the other the target no longer
-// rises where keys are swept up and down.
+// Shares are in parts of 128. The hit ratio depends little on each of them: half as much or twice as
+// much is not far off. The exception is `NEAR_SMALL` against `NEAR_MAIN`: with much less of the one the
+// target no longer rises where keys are swept up and down, with much more of it popular keys suffer.
 
-/// Ghosts of the small queue, per entry. More of them help loops and disk blocks, and cost hits
-/// where popularity is stable: keys seen twice by chance push out better ones.
-const SMALL_GHOSTS: u64 = 144;
+/// Ghosts of the small queue, per entry. Fewer of them lose loops and disk blocks. Where popularity is
+/// stable they cost a little: keys seen twice by chance push out better ones.
+const SMALL_GHOSTS: u64 = 256;
 
 /// Ghosts of the main queue, per entry.
-const MAIN_GHOSTS: u64 = 26;
+const MAIN_GHOSTS: u64 = 128;
 
 /// The target to begin with, and its limits, of the capacity.
-const FIRST_TARGET: u64 = 3;
+const FIRST_TARGET: u64 = 2;
 const LEAST_TARGET: u64 = 1;
 const MOST_TARGET: u64 = 125;
 
-/// How many entries the target moves by.
+/// How many entries the target moves by, and the least part of the capacity, in binary digits: a
+/// large cache would take too long to follow.
 const STEP: u64 = 2;
+const STEP_DIGITS: u32 = 10;
 
 /// By how much a small queue that is "slightly larger" is so, of all entries.
 const NEAR_SMALL: u64 = 30;
@@ -70,16 +75,26 @@ const NEAR_SMALL: u64 = 30;
 const NEAR_MAIN: u64 = 26;
 
 /// The part of the target in which uses do not count yet.
-const WINDOW: u64 = 38;
+const WINDOW: u64 = 28;
 
 /// The part of its idle time that a main entry is judged by against a key that comes back.
 /// Less than all, so that the newcomer has to be clearly better: it decides about the target too,
 /// and with a fifth more than all of it a loop is no longer kept.
-const IDLE: u64 = 100;
+const IDLE: u64 = 84;
+
+/// So many uses count when the hand passes an entry for the first time. Many may be part of one
+/// access there as well.
+const FIRST_USES: u8 = 2;
 
 /// `share` parts of 128.
 fn part(of: u64, share: u64) -> u64 {
     u64::try_from((u128::from(of) * u128::from(share)) >> 7).unwrap_or(u64::MAX)
+}
+
+/// Whether a ghost was there and is no older than `limit`.
+#[inline]
+fn near(away: Option<u32>, limit: u64) -> bool {
+    away.is_some_and(|away| u64::from(away) <= limit)
 }
 
 /// Where an entry lies in its stripe's table: its bucket and slot as one number. Stays the same
@@ -139,6 +154,8 @@ pub(crate) struct Policy {
     outs: u32,
     /// Whether there is room that nobody has had yet.
     filling: bool,
+    /// Whether the last key that came back to the main queue was let in.
+    let_in: bool,
     weights: Weights,
     ghost_hits: u64,
 }
@@ -157,6 +174,7 @@ impl Policy {
             now: 0,
             outs: 0,
             filling: true,
+            let_in: true,
             weights: Weights::new(weighted),
             ghost_hits: 0,
         };
@@ -209,18 +227,20 @@ impl Policy {
 
     /// Evicts the entry in front of the small queue, or moves it to the main queue.
     fn judge_small(&mut self, entries: &impl Entries, hunt: &Hunt) -> Option<Place> {
-        let (slot @ Slot { place, stamp }, usage) = self.small.front(entries)?;
+        let (slot, usage) = self.small.front(entries)?;
+        let place = slot.place;
         let weight = self.weights.get(place);
         self.small.prefetch(entries);
         self.small.pop(usage, weight);
         let spared = hunt.except == Some(place) || !entries.may_go(place);
         if spared || hunt.respects(usage.uses()) {
             usage.set_uses(0);
-            self.main.push(Slot { stamp: self.now, ..slot }, usage, weight);
+            self.main.push(Slot::new(place, self.now), usage, weight);
             return None;
         }
         self.small_ghosts.fit(self.ghosts_wanted(), self.weights.are_kept());
-        self.small_ghosts.put(Print::of(entries.hash(place)), stamp);
+        let arrived = self.now.wrapping_sub(slot.age(self.now));
+        self.small_ghosts.put(Print::of(entries.hash(place)), arrived);
         Some(place)
     }
 
@@ -236,7 +256,7 @@ impl Policy {
         // Once the hunt is through, the small queue has been asked and is empty.
         let spared = || hunt.except == Some(place) || !(hunt.is_through() || entries.may_go(place));
         if hunt.respects(usage.uses()) || spared() {
-            self.pass(usage, entries);
+            self.pass(slot, usage, entries);
             hunt.spare();
             return None;
         }
@@ -250,9 +270,10 @@ impl Policy {
 
     /// The hand passes the entry in front of the main queue.
     #[inline]
-    fn pass(&mut self, usage: &Usage, entries: &impl Entries) {
+    fn pass(&mut self, slot: Slot, usage: &Usage, entries: &impl Entries) {
         self.main.prefetch(entries);
-        usage.set_uses(usage.uses().saturating_sub(1));
+        let most = if slot.was_passed() { MOST_USES } else { FIRST_USES };
+        usage.set_uses(usage.uses().min(most).saturating_sub(1));
         self.main.rotate(self.now, usage);
     }
 
@@ -269,13 +290,14 @@ impl Policy {
         self.weights.set(place, weight);
         let Some(usage) = entries.usage(place).filter(|_| weight > 0) else { return };
         let weight = self.weights.get(place);
-        let slot = Slot { place, stamp: self.now };
+        let slot = Slot::new(place, self.now);
         let is_better =
             arrival.away.is_some_and(|away| self.main_is_idle_for_longer(away, entries));
         if arrival.away.is_some() || arrival.from_main.is_some() {
             self.adapt(&arrival, is_better);
         }
-        if is_better || (self.filling && self.main_has_room()) {
+        let is_let_in = self.is_let_in(&arrival);
+        if is_better || is_let_in || (self.filling && self.main_has_room()) {
             self.main.push(slot, usage, weight);
         } else {
             self.small.push(slot, usage, weight);
@@ -295,9 +317,8 @@ impl Policy {
     #[cold]
     fn adapt(&mut self, arrival: &Arrival, is_better: bool) {
         let room = self.room();
-        let near = |away: Option<u32>, limit| away.is_some_and(|away| u64::from(away) <= limit);
         let small_enough = self.small.entries().saturating_add(part(room, NEAR_SMALL));
-        let step = STEP.saturating_mul(self.mean_weight());
+        let step = STEP.saturating_mul(self.mean_weight()).max(self.capacity >> STEP_DIGITS);
         if near(arrival.away, small_enough) {
             if is_better {
                 self.aim(self.target.saturating_add(step));
@@ -305,6 +326,13 @@ impl Policy {
         } else if near(arrival.from_main, part(room, NEAR_MAIN)) {
             self.aim(self.target.saturating_sub(step));
         }
+    }
+
+    /// Whether a key comes back to the main queue and its turn has come to be let in.
+    fn is_let_in(&mut self, arrival: &Arrival) -> bool {
+        let comes_back = near(arrival.from_main, self.room());
+        self.let_in ^= comes_back;
+        comes_back && self.let_in
     }
 
     /// Asked while room is being filled for the first time, when nobody has to make way. Later, room
@@ -321,13 +349,12 @@ impl Policy {
         let mut hunt = Hunt::new(None, self.entries());
         while let Some((slot, usage)) = self.main.front(entries) {
             if usage.uses() == 0 {
-                let idle = self.now.wrapping_sub(slot.stamp);
-                return part(idle.into(), IDLE) > away.into();
+                return part(slot.age(self.now).into(), IDLE) > away.into();
             }
             if hunt.is_tired() {
                 return false;
             }
-            self.pass(usage, entries);
+            self.pass(slot, usage, entries);
             hunt.spare();
         }
         true
@@ -367,7 +394,7 @@ impl Policy {
             Queue::Main => self.main.reweigh(old, new),
             // It was pinned, so that nothing is known of its uses.
             Queue::None if weight > 0 => {
-                self.main.push(Slot { place, stamp: self.now }, usage, new);
+                self.main.push(Slot::new(place, self.now), usage, new);
             }
             Queue::None => {}
         }

@@ -22,11 +22,34 @@ const AHEAD: usize = 8;
 const FAR: usize = 4;
 const NEAR: usize = 2;
 
+/// In a stamp: the entry was sent to the back before.
+const PASSED: u32 = 1 << 31;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     pub(super) place: Place,
-    /// The miss at which the entry was put here. Its low bits are the entry's mark.
-    pub(super) stamp: u32,
+    /// The miss at which the entry was put here, but for the bit [`PASSED`]. Its low bits are the
+    /// entry's mark.
+    stamp: u32,
+}
+
+impl Slot {
+    #[inline]
+    pub(super) fn new(place: Place, now: u32) -> Self {
+        Self { place, stamp: now & !PASSED }
+    }
+
+    /// How long the entry has been here.
+    #[inline]
+    pub(super) fn age(self, now: u32) -> u32 {
+        now.wrapping_sub(self.stamp) & !PASSED
+    }
+
+    /// Whether it was in front before, and sent to the back.
+    #[inline]
+    pub(super) fn was_passed(self) -> bool {
+        self.stamp & PASSED != 0
+    }
 }
 
 #[derive(Debug)]
@@ -102,10 +125,10 @@ impl Ring {
 
     /// Moves the entry in front, which `front` has just shown, to the back.
     #[inline]
-    pub(super) fn rotate(&mut self, stamp: u32, usage: &Usage) {
+    pub(super) fn rotate(&mut self, now: u32, usage: &Usage) {
         if let Some(slot) = self.slots.pop_front() {
-            self.slots.push_back(Slot { stamp, ..slot });
-            usage.set_queue(self.queue, stamp);
+            self.slots.push_back(Slot { stamp: now | PASSED, ..slot });
+            usage.set_queue(self.queue, now);
         }
     }
 
@@ -275,7 +298,7 @@ mod tests {
     }
 
     fn push(ring: &mut Ring, entries: &Fixed, place: Place, stamp: u32) {
-        ring.push(Slot { place, stamp }, entries.usage(place).expect("is there"), 1);
+        ring.push(Slot::new(place, stamp), entries.usage(place).expect("is there"), 1);
     }
 
     fn leave(ring: &mut Ring, entries: &mut Fixed, place: Place) {
@@ -303,6 +326,21 @@ mod tests {
         entries.0[3] = Some(Usage::new());
         push(&mut ring, &entries, 3, 9);
         assert_eq!(drain(&mut ring, &entries), [(1, 1), (4, 4), (3, 9)]);
+    }
+
+    #[test]
+    fn a_slot_knows_its_age_and_whether_it_was_passed() {
+        let slot = Slot::new(7, u32::MAX - 2);
+        assert_eq!((slot.age(u32::MAX), slot.age(2), slot.was_passed()), (2, 5, false));
+        let (mut ring, entries) = filled(2);
+        let (slot, usage) = ring.front(&entries).expect("not empty");
+        assert!(!slot.was_passed());
+        ring.rotate(5, usage);
+        let of_front = |ring: &mut Ring| ring.front(&entries).map(|(slot, _)| slot);
+        assert!(of_front(&mut ring).is_some_and(|slot| slot.place == 1 && !slot.was_passed()));
+        ring.pop(entries.usage(1).expect("is there"), 1);
+        let slot = of_front(&mut ring).expect("the one that was passed");
+        assert_eq!((slot.place, slot.age(9), slot.was_passed()), (0, 4, true));
     }
 
     #[test]
