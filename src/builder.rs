@@ -212,7 +212,7 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     /// up to more than `max`. Default: no bound.
     ///
     /// An entry takes the length of its key and of its value, and a header: the allocation that both
-    /// lie in, with whatever `K` and `V` are themselves, and [32 bytes](crate#memory) for its places in
+    /// lie in, with whatever `K` and `V` are themselves, and [46 bytes](crate#memory) for its places in
     /// the table and for eviction. What a value's own allocation rounds up to is not known.
     ///
     /// Otherwise as [`max_weight`](Self::max_weight).
@@ -685,8 +685,8 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     }
 }
 
-/// What an entry of a full cache takes in its stripe's table, queues and ghosts.
-const PLACE_BYTES: usize = 32;
+/// What an entry of a full cache takes in its stripe's table, queues, weights and ghosts.
+const PLACE_BYTES: usize = 46;
 
 /// A stripe of a bounded cache holds at least so many entries, if the whole cache does.
 const STRIPE_ENTRIES: u64 = 256;

@@ -15,7 +15,7 @@ fn bytes_of_keys_values_and_headers_count() {
     let cache = Cache::<String, Vec<u8>>::builder().max_bytes(10_000).stripes(1).build().unwrap();
     cache.insert("k".repeat(10), vec![0; 100]).unwrap();
     let stats = cache.stats();
-    assert_eq!(stats.weight, 10 + 100 + stats.entry_bytes + 32);
+    assert_eq!(stats.weight, 10 + 100 + stats.entry_bytes + 46);
     let refused = cache.insert("k".repeat(10_000), Vec::new()).unwrap_err();
     assert!(matches!(refused.refusal(), Refusal::TooHeavy { max: 10_000, .. }));
     for n in 0..1000 {
