@@ -352,6 +352,28 @@ fn a_burst_after_the_arrival_is_no_use() {
     assert_eq!(cache.table.entry(burst).usage.uses(), 1);
 }
 
+#[test]
+fn a_ghost_tells_when_its_key_arrived() {
+    let mut cache = Small::new(1000, false);
+    cache.policy.aim(500);
+    hits(&mut cache, 1500, |n| 1_000_000 + n);
+    cache.insert(1, 1);
+    hits(&mut cache, 700, |n| 2_000_000 + n);
+    assert!(!cache.places.contains_key(&1));
+    assert_eq!(cache.policy.arrive(hash(1), &cache.table).away, Some(701));
+}
+
+#[test]
+fn the_clock_may_turn_over() {
+    let hits_from = |now| {
+        let mut cache = Small::new(300, false);
+        cache.policy.now = now;
+        let mut dice = Dice(9);
+        hits(&mut cache, 10_000, |n| dice.below(200 + n % 800))
+    };
+    assert_eq!([hits_from((1 << 31) - 2000), hits_from(u32::MAX - 2000)], [hits_from(0); 2]);
+}
+
 /// What happens to the first keys of the main queue when they come back, `later` evictions later.
 fn queues_on_return(later: u32) -> Vec<Queue> {
     let mut cache = Small::new(1000, false);
