@@ -332,9 +332,11 @@ impl Policy {
     /// Whether a key comes back to the main queue and its turn has come to be let in. Soon enough is
     /// within as many evictions as there is room for entries; the sets of ghosts are not that exact.
     fn is_let_in(&mut self, arrival: &Arrival) -> bool {
-        let comes_back = near(arrival.from_main, self.room());
-        self.let_in ^= comes_back;
-        comes_back && self.let_in
+        if arrival.from_main.is_none() || !near(arrival.from_main, self.room()) {
+            return false;
+        }
+        self.let_in = !self.let_in;
+        self.let_in
     }
 
     /// Asked while room is being filled for the first time, when nobody has to make way. Later, room
