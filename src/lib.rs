@@ -141,7 +141,7 @@
 //! node when it is overwritten. What was removed is dropped when no reader can see it any more, in
 //! batches, by the threads that write; [`Cache::reclaim`] does it now.
 //!
-//! In a full bounded cache the table takes about 15 bytes an entry and eviction 19 to 21, with a
+//! In a full bounded cache the table takes about 18 bytes an entry and eviction 19 to 21, with a
 //! weigher 10 to 14 beyond that. An entry with a deadline takes 14 to 22 bytes. [`Stats`] has the sums.
 //!
 //! # User code

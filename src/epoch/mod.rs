@@ -6,6 +6,21 @@
 //! > before that thread lets go of its [`Guard`], provided it is made unreachable first and handed
 //! > to [`defer`] after.
 //!
+//! Two more about [`asymmetric`]'s readers:
+//!
+//! > **E2.** What is not atomic in a reader is touched by its own thread only.
+//! >
+//! > **E3.** A reader is on the list, which keeps it alive, from its thread's first pin until that
+//! > thread has ended and has no guard left.
+//!
+//! And its orderings, beside those of `raw`; B1 is the law of [`barrier`]:
+//!
+//! | | Release | Acquire | what it carries |
+//! |---|---|---|---|
+//! | **O8** | the epoch, on a deferral | the epoch, in a pin and in a survey | what was taken out before |
+//! | **O9** | a reader's word, in pin and unpin | the word, in a survey | what was read under earlier pins; that it woke |
+//! | **O10** | fence in a survey | fence in the pin that wakes a reader | the word, or what was taken out |
+//!
 //! Three implementations:
 //!
 //! * [`asymmetric`]: ours, whose pin takes no locked instruction, where the kernel lends a hand.

@@ -39,6 +39,8 @@
 //! | **O6** | bucket meta | bucket meta | what came before a removal, for who sees it by the tag |
 //! | **O7** | limbo's stack, on push | limbo's stack, when it is taken | what is in the batches |
 //!
+//! O8 to O10 are the epoch's own.
+//!
 //! No model shows O7: a reader's thread would have to push a batch just between a writer's unpin and
 //! its look at the stack, and loom does not come to stop the writer there.
 #![expect(unsafe_code, reason = "one of the two rooms where it is allowed")]

@@ -71,9 +71,9 @@ impl Moves {
 
 /// The same where entries come and go all the time. An entry that found its home full stays away from
 /// home for the rest of its life, although its home has room again soon, and everybody who passes
-/// there goes on looking: at a load of 0.8 a miss would look into 15 buckets in the end, at 0.6 into
-/// 1.7.
-const CHURN_LOAD: (usize, usize) = (3, 5);
+/// there goes on looking: at a load of 0.8 a miss would look into 20 buckets in the end, at 0.6 into
+/// 1.7, at 0.5 into 1.2, and whether it has to look into a second one is easier to predict.
+const CHURN_LOAD: (usize, usize) = (1, 2);
 
 /// Tables of fewer than four times this many buckets are not worth shrinking.
 const SPARE: usize = if crate::sync::MODELLED { 1 } else { 16 };

@@ -12,8 +12,8 @@
 //! RUSTFLAGS="--cfg caskade_loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release --test loom
 //! ```
 //!
-//! over the strict stand-in for the epoch, and with `--cfg crossbeam_loom` added over
-//! `crossbeam-epoch` itself. What loom does not see: load buffering, and the parking of
+//! over the strict stand-in for the epoch, with `--cfg caskade_epoch` added over our own, and with
+//! `--cfg crossbeam_loom` over `crossbeam-epoch`. What loom does not see: load buffering, and the parking of
 //! `parking_lot`, for which its own mutex stands in.
 #![cfg(caskade_loom)]
 
