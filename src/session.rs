@@ -14,8 +14,8 @@ use crate::store::{Found, Store, ValueRef};
 
 /// A stretch of reads that share one pin.
 ///
-/// Reads of a session hand out references instead of clones, and cost less than half of reads that
-/// stand alone. Writers are never blocked by a session. What they remove, though, in this cache or
+/// Reads of a session hand out references instead of clones, and cost less than reads that stand
+/// alone. Writers are never blocked by a session. What they remove, though, in this cache or
 /// any other of the process, cannot be dropped while a session lives that was there before, so a
 /// session should be short: a batch, not an afternoon. [`refresh`](Self::refresh) lets go of the
 /// past without ending it.

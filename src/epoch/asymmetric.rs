@@ -47,8 +47,9 @@ struct Reader {
     word: AtomicU64,
     /// Whether the next pin needs a fence of its own: set by the collector, cleared by the thread.
     asleep: AtomicU8,
-    /// How many guards the thread holds, and [`LEAVING`]. Its own business.
-    depth: Cell<u32>,
+    /// How many guards the thread holds, and [`FLAGS`]. Its own business. Wide enough for all that
+    /// can be forgotten in a lifetime.
+    depth: Cell<u64>,
     light: Light,
     thread: ThreadSlot,
     /// The pin that stands for ours where the kernel has no barrier.
@@ -59,20 +60,20 @@ struct Reader {
     shared: Arc<Shared>,
 }
 
-// SAFETY: [E2] `depth` is touched by the reader's own thread only, which reaches it through the
-// thread-local pointer and through its guards, which cannot be sent. All else is atomic or constant.
+// SAFETY: [E2] `depth` and `stand_in` are touched by the reader's own thread only, which reaches them
+// through the thread-local pointer and its guards, which cannot be sent. All else is atomic or constant.
 unsafe impl Sync for Reader {}
-// SAFETY: as above: whoever drops the last `Arc` to a reader does not look at `depth`.
+// SAFETY: as above; the reader's own thread is also who takes it off the list and drops it.
 unsafe impl Send for Reader {}
 
 /// In the depth of a reader whose thread is ending: its last guard takes it off the list.
-const LEAVING: u32 = 1 << 31;
+const LEAVING: u64 = 1 << 63;
 
 /// In the depth of a reader for which `crossbeam-epoch` stands in.
-const FOREIGN: u32 = 1 << 30;
+const FOREIGN: u64 = 1 << 62;
 
 /// Below these there is nothing but the number of guards.
-const FLAGS: u32 = LEAVING | FOREIGN;
+const FLAGS: u64 = LEAVING | FOREIGN;
 
 /// As many deferrals may wait for readers that do nothing before these are put to sleep.
 const PILE: u64 = if crate::sync::MODELLED { 1 } else { 8 };
@@ -203,7 +204,7 @@ impl Reader {
         // Acquire, pairs with the Release in `defer` [O8]: what was taken out before this epoch
         // began is not found any more.
         let epoch = SHARED.epoch.0.load(Ordering::Acquire);
-        // Release, pairs with the Acquire in `horizon` [O9]: what was read under earlier pins was
+        // Release, pairs with the Acquire in `state` [O9]: what was read under earlier pins was
         // read before anybody drops it.
         self.word.store(epoch << 1 | 1, Ordering::Release);
         self.light.pass();
@@ -214,7 +215,7 @@ impl Reader {
     }
 
     /// The only guard begins anew.
-    fn refresh(&self, depth: u32) {
+    fn refresh(&self, depth: u64) {
         if depth & FOREIGN == 0 {
             return self.announce();
         }
@@ -227,7 +228,7 @@ impl Reader {
 
     #[cold]
     fn wake(&self) {
-        // Pairs with the fence in `horizon` [O10]: the collector sees the word, or this thread sees
+        // Pairs with the fence in `survey` [O10]: the collector sees the word, or this thread sees
         // what was taken out before the collector looked.
         fence(Ordering::SeqCst);
         // Relaxed: whoever sees the word after the next unpin, with Acquire, sees this [O9].
@@ -261,7 +262,7 @@ impl Reader {
     fn retract(&self) {
         // Relaxed: the thread's own word.
         let word = self.word.load(Ordering::Relaxed);
-        // Release, pairs with the Acquire in `horizon` [O9]: what was read under this pin was read
+        // Release, pairs with the Acquire in `state` [O9]: what was read under this pin was read
         // before anybody drops it.
         self.word.store(word & !1, Ordering::Release);
     }
