@@ -18,7 +18,7 @@ use crate::store::{Found, Store, ValueRef};
 /// alone. Writers are never blocked by a session. What they remove, though, in this cache or
 /// any other of the process, cannot be dropped while a session lives that was there before, so a
 /// session should be short: a batch, not an afternoon. [`refresh`](Self::refresh) lets go of the
-/// past without ending it.
+/// past without ending it. One that is forgotten, as by [`std::mem::forget`], never ends.
 ///
 /// A session belongs to its thread. Its look-ups enter [`Stats`](crate::Stats) when it ends.
 ///

@@ -80,7 +80,6 @@ mod imp {
     pub(crate) use loom::sync::MutexGuard;
     #[cfg(feature = "bytes")]
     pub(crate) use loom::sync::atomic::AtomicU32;
-    #[cfg(any(caskade_epoch, crossbeam_loom))]
     pub(crate) use loom::sync::atomic::fence;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU64};
     pub(crate) use loom::thread::ThreadId;

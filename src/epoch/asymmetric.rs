@@ -22,8 +22,8 @@
 //!   then is visible or will see that it is asleep, and in that case its thread executes a fence
 //!   itself, once, and is awake. Until then it needs no barrier any more.
 //!
-//! So there is one heavy barrier for each time that a thread stops reading, at the most, and only
-//! when garbage has piled up.
+//! So there is one heavy barrier for each time that a thread stops reading or goes on so slowly that
+//! garbage piles up meanwhile, or that somebody cannot wait.
 //!
 //! Where the kernel has no such barrier, `crossbeam-epoch` stands in, and each pin here is one there.
 #![expect(unsafe_code, reason = "in one of the two rooms where it is allowed")]
@@ -140,7 +140,7 @@ struct Membership(Cell<*const Reader>);
 impl Drop for Membership {
     fn drop(&mut self) {
         let _ = READER.try_with(|reader| reader.set(ptr::null()));
-        // SAFETY: [E3] nobody but `leave` takes a reader off the list that was put here.
+        // SAFETY: [E3] it is on the list: only `leave` marks it, here, as one that may be taken off.
         if unsafe { self.0.get().as_ref() }.is_some_and(Reader::leave) {
             Reader::strike_off(self.0.get());
         }
@@ -299,7 +299,8 @@ pub(crate) struct Guard {
 /// Pins the calling thread. Nested pins are cheaper still.
 #[inline(always)]
 pub(crate) fn pin() -> Guard {
-    // Not destroyed before the thread's memory is: it has nothing to drop.
+    // It has nothing to drop, so that it is there as long as the thread is. (Where thread-locals are
+    // not the system's own it may be null again in the end; then a reader is left behind, unpinned.)
     let mut reader = READER.with(Cell::get);
     if reader.is_null() {
         reader = Reader::enrol();
@@ -372,7 +373,10 @@ pub(crate) fn advance() {
 fn collect(piled: usize, worthwhile: u64) {
     // The calling thread has pinned lately, then.
     drop(pin());
-    let Some(readers) = SHARED.readers.try_lock() else { return };
+    // Whoever cannot wait must not rely on somebody who has looked already.
+    let readers =
+        if worthwhile == 1 { Some(SHARED.readers.lock()) } else { SHARED.readers.try_lock() };
+    let Some(readers) = readers else { return };
     if piled < readers.len() / 4 {
         return; // To look at all readers is not worth it yet.
     }

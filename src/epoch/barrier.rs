@@ -59,6 +59,9 @@ mod imp {
     /// False if there was no barrier, and so no promise.
     pub(crate) fn heavy<'a>(_: impl Iterator<Item = &'a Light>) -> bool {
         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+            // A process that was put to disk and back may have to register again.
+            || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+                && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! > **E2.** What is not atomic in a reader is touched by its own thread only.
 //! >
-//! > **E3.** A reader is on the list, which keeps it alive, from its thread's first pin until that
-//! > thread has ended and has no guard left.
+//! > **E3.** A reader is on the list, which keeps it alive, from its first guard until its last one is
+//! > dropped and its thread is ending.
 //!
 //! And its orderings, beside those of `raw`; B1 is the law of [`barrier`]:
 //!
@@ -20,6 +20,7 @@
 //! | **O8** | the epoch, on a deferral | the epoch, in a pin and in a survey | what was taken out before |
 //! | **O9** | a reader's word, in pin and unpin | the word, in a survey | what was read under earlier pins; that it woke |
 //! | **O10** | fence in a survey | fence in the pin that wakes a reader | the word, or what was taken out |
+//! | **O11** | fence after a write, in `store` | the same of another thread | one write or the other, for who reads next |
 //!
 //! Three implementations:
 //!

@@ -427,10 +427,15 @@ where
 
     /// Drops everything that no reader can see.
     pub(crate) fn empty(&self) -> usize {
-        for _ in 0..ADVANCES {
-            epoch::advance();
-        }
+        collect();
         self.turn(usize::MAX)
+    }
+}
+
+/// Has the epoch hand back all that no reader can see, of every cache.
+pub(crate) fn collect() {
+    for _ in 0..ADVANCES {
+        epoch::advance();
     }
 }
 

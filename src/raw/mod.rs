@@ -39,7 +39,7 @@
 //! | **O6** | bucket meta | bucket meta | what came before a removal, for who sees it by the tag |
 //! | **O7** | limbo's stack, on push | limbo's stack, when it is taken | what is in the batches |
 //!
-//! O8 to O10 are the epoch's own.
+//! O8 to O11 are the epoch's own.
 //!
 //! No model shows O7: a reader's thread would have to push a batch just between a writer's unpin and
 //! its look at the stack, and loom does not come to stop the writer there.
@@ -54,7 +54,7 @@ mod stripe;
 mod table;
 mod word;
 
-pub(crate) use limbo::{Cleared, DEFAULT_LIMIT, Limbo, Retired, Unlinked};
+pub(crate) use limbo::{Cleared, DEFAULT_LIMIT, Limbo, Retired, Unlinked, collect};
 pub(crate) use node::{BlankLock, LockState, Node, Standing, View, entry_bytes};
 pub(crate) use stripe::{BatchSize, Entries, Held, Occupied, Search, Stripe};
 pub(crate) use table::At;

@@ -704,6 +704,16 @@ where
     }
 }
 
+/// What was handed over goes now, as far as nobody looks at it: nobody may ever write again.
+impl<K, V, S> Drop for Store<K, V, S> {
+    fn drop(&mut self) {
+        // Values are dropped by this, of other caches perhaps, and never under a stripe lock.
+        if !reentry::is_holding() {
+            raw::collect();
+        }
+    }
+}
+
 /// Whether a write under `condition` may go ahead on `entry`.
 #[inline]
 fn admit<K, V>(

@@ -5,6 +5,8 @@
 //! another. Every write asks here first and is refused instead.
 
 use crate::error::Reentrant;
+#[cfg(any(caskade_loom, not(any(target_arch = "x86_64", caskade_shuttle))))]
+use crate::sync::{Ordering, fence};
 
 crate::sync::thread_flag!(HOLDING);
 
@@ -20,9 +22,19 @@ pub(super) fn enter() -> Result<Entered, Reentrant> {
     Ok(Entered(()))
 }
 
+/// Whether the thread holds a stripe lock.
+pub(super) fn is_holding() -> bool {
+    HOLDING.with(std::cell::Cell::get)
+}
+
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
         HOLDING.with(|holding| holding.set(false));
+        // What was written is visible before what the thread reads next [O11]. Otherwise two threads
+        // that write a key each and then read the other's might both miss it: a pin has no fence.
+        // On x86 the release of the lock is one.
+        #[cfg(any(caskade_loom, not(any(target_arch = "x86_64", caskade_shuttle))))]
+        fence(Ordering::SeqCst);
     }
 }

@@ -17,6 +17,7 @@
 //! `parking_lot`, for which its own mutex stands in.
 #![cfg(caskade_loom)]
 
+mod buffering;
 mod fills;
 mod harness;
 mod spec;
