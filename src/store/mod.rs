@@ -707,8 +707,9 @@ where
 /// What was handed over goes now, as far as nobody looks at it: nobody may ever write again.
 impl<K, V, S> Drop for Store<K, V, S> {
     fn drop(&mut self) {
-        // Values are dropped by this, of other caches perhaps, and never under a stripe lock.
-        if !reentry::is_holding() {
+        // Values are dropped by this, of other caches perhaps, and never under a stripe lock. Over
+        // `crossbeam-epoch` it would make models too large.
+        if !cfg!(crossbeam_loom) && !reentry::is_holding() {
             raw::collect();
         }
     }

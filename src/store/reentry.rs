@@ -5,7 +5,7 @@
 //! another. Every write asks here first and is refused instead.
 
 use crate::error::Reentrant;
-#[cfg(any(caskade_loom, not(any(target_arch = "x86_64", caskade_shuttle))))]
+#[cfg(any(caskade_epoch, not(any(target_arch = "x86_64", caskade_loom, caskade_shuttle))))]
 use crate::sync::{Ordering, fence};
 
 crate::sync::thread_flag!(HOLDING);
@@ -34,7 +34,10 @@ impl Drop for Entered {
         // What was written is visible before what the thread reads next [O11]. Otherwise two threads
         // that write a key each and then read the other's might both miss it: a pin has no fence.
         // On x86 the release of the lock is one.
-        #[cfg(any(caskade_loom, not(any(target_arch = "x86_64", caskade_shuttle))))]
+        #[cfg(any(
+            caskade_epoch,
+            not(any(target_arch = "x86_64", caskade_loom, caskade_shuttle))
+        ))]
         fence(Ordering::SeqCst);
     }
 }
