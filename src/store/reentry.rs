@@ -35,7 +35,7 @@ impl Drop for Entered {
         // that write a key each and then read the other's might both miss it: a pin has no fence.
         // On x86 the release of the lock is one.
         #[cfg(any(
-            caskade_epoch,
+            all(caskade_loom, caskade_epoch),
             not(any(target_arch = "x86_64", caskade_loom, caskade_shuttle))
         ))]
         fence(Ordering::SeqCst);
