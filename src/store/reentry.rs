@@ -5,7 +5,10 @@
 //! another. Every write asks here first and is refused instead.
 
 use crate::error::Reentrant;
-#[cfg(any(caskade_epoch, not(any(target_arch = "x86_64", caskade_loom, caskade_shuttle))))]
+#[cfg(any(
+    all(caskade_loom, caskade_epoch),
+    not(any(target_arch = "x86_64", caskade_loom, caskade_shuttle))
+))]
 use crate::sync::{Ordering, fence};
 
 crate::sync::thread_flag!(HOLDING);
